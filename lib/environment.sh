@@ -1,0 +1,41 @@
+# Sourced by run_all.sh and run_tests.sh: puts a Python with the locked packages first on PATH.
+#
+#   DEVICE=cpu|gpu   which build of TensorFlow; without it gpu where nvidia-smi finds a card, else cpu
+#
+# An active conda environment made from environment.yml is used as it is. Otherwise the packages go to .venv/.
+
+fail() { echo "error: $*" >&2; exit 1; }
+
+find_python() {
+    local candidate
+    for candidate in python3.12 python3.13 python3.11 python3 python; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "no Python 3.11, 3.12 or 3.13 with the venv module was found on PATH: install one"
+}
+
+set_up_environment() {
+    if [ -n "${CONDA_PREFIX:-}" ] && python -c 'import tensorflow, snakemake, papermill' 2>/dev/null; then
+        python -c 'import soft_attention' 2>/dev/null || python -m pip install --quiet --no-deps --no-build-isolation -e .
+    else
+        if [ -z "${DEVICE:-}" ]; then
+            if nvidia-smi -L 2>/dev/null | grep -q GPU; then DEVICE=gpu; else DEVICE=cpu; fi
+        fi
+        local lock="requirements-$DEVICE.lock"
+        [ -f "$lock" ] || fail "DEVICE must be cpu or gpu, not '$DEVICE'"
+        if ! cmp -s "$lock" .venv/installed.lock; then
+            local python; python=$(find_python) || exit 1
+            echo "setting up .venv with the packages of $lock (once, two to five minutes) ..."
+            rm -rf .venv
+            "$python" -m venv .venv
+            .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+            .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+            cp "$lock" .venv/installed.lock
+        fi
+        export PATH="$PWD/.venv/bin:$PATH"
+    fi
+    export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
+}

@@ -1,0 +1,183 @@
+"""What there is to study: the data sets, their official files, counts and terms of use.
+
+Checksums are those that the host itself publishes (Harvard Dataverse, MD5); the ISIC challenge
+publishes none, so there the first download is recorded (see `download`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile"
+_ISIC = (
+    "https://isic-archive.s3.amazonaws.com/challenges/{year}/{name}",
+    "https://isic-challenge-data.s3.amazonaws.com/{year}/{name}",
+)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One official file.
+
+    Attributes:
+        name: the official file name, also its name on disk.
+        urls: where it lies, tried in order; empty if it is only found `inside` an archive.
+        size: bytes, where the host states them.
+        md5: the checksum that the host publishes, or None.
+        aliases: other names under which a mirror may hold it.
+        inside: name of the official archive that holds this file.
+        optional: the study runs without it (a lesion mask, the age of a patient).
+    """
+
+    name: str
+    urls: tuple[str, ...] = ()
+    size: int | None = None
+    md5: str | None = None
+    aliases: tuple[str, ...] = ()
+    inside: str | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """One data set: classes in the order used everywhere, files, expected counts, terms.
+
+    `images`, `class_counts` and `partitions` (class counts per official partition) are what a
+    load must find; `lesions` is None where no lesion identifiers are published.
+    `shareable` says whether pictures of it may be passed on, for instance in a figure.
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    files: tuple[RemoteFile, ...] = ()
+    images: int | None = None
+    lesions: int | None = None
+    class_counts: Mapping[str, int] | None = None
+    partitions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    licence: str = ""
+    credit: str = ""
+    citation: str = ""
+    shareable: bool = False
+
+    def file(self, name: str) -> RemoteFile:
+        """The file of this data set with that official name."""
+        return next(file for file in self.files if file.name == name)
+
+
+def _isic_file(year: int, name: str, **keywords) -> RemoteFile:
+    return RemoteFile(name, tuple(url.format(year=year, name=name) for url in _ISIC), **keywords)
+
+
+def _isic2017_files(prefix: str) -> tuple[RemoteFile, ...]:
+    archive = f"ISIC-2017_{prefix}_Data.zip"
+    return (
+        _isic_file(2017, archive),
+        _isic_file(2017, f"ISIC-2017_{prefix}_Part3_GroundTruth.csv"),
+        _isic_file(2017, f"ISIC-2017_{prefix}_Part1_GroundTruth.zip", optional=True),
+        RemoteFile(f"ISIC-2017_{prefix}_Data_metadata.csv", inside=archive, optional=True),
+    )
+
+
+SEVEN_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+THREE_CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
+ISIC2017_PREFIXES = {"train": "Training", "validation": "Validation", "test": "Test_v2"}
+_VIENNA = "ViDIR Group, Department of Dermatology, Medical University of Vienna"
+
+HAM10000 = DatasetInfo(
+    name="ham10000",
+    title="HAM10000",
+    classes=SEVEN_CLASSES,
+    files=(
+        RemoteFile(
+            "HAM10000_metadata.csv",
+            # Without format=original the host converts the table and the checksum cannot fit.
+            (f"{_DATAVERSE}/4338392?format=original",),
+            size=690_218,
+            md5="8f85fb1aa29d80a2797247e434deb79d",
+        ),
+        RemoteFile(
+            "HAM10000_images_part_1.zip",
+            (f"{_DATAVERSE}/3172585",),
+            size=1_366_522_108,
+            md5="4639bfa73ab251610530a97c898e6e46",
+        ),
+        RemoteFile(
+            "HAM10000_images_part_2.zip",
+            (f"{_DATAVERSE}/3172584",),
+            size=1_403_566_547,
+            md5="da43d6cc50f6613013be07e8986b384b",
+        ),
+        RemoteFile(
+            "HAM10000_segmentations_lesion_tschandl.zip",
+            (f"{_DATAVERSE}/3838943",),
+            size=10_808_743,
+            md5="6e8d252e09cfdb0189199f15985a5b84",
+            optional=True,
+        ),
+    ),
+    images=10_015,
+    lesions=7_470,
+    class_counts=dict(zip(SEVEN_CLASSES, (327, 514, 1099, 115, 1113, 6705, 142), strict=True)),
+    licence="CC BY-NC 4.0",
+    credit=_VIENNA,
+    citation="Tschandl, Rosendahl, Kittler: The HAM10000 dataset, Scientific Data 5:180161 (2018), "
+    "doi:10.1038/sdata.2018.161; masks: Tschandl et al., Nature Medicine 26:1229 (2020)",
+)
+
+ISIC2018_TEST = DatasetInfo(
+    name="isic2018_test",
+    title="ISIC 2018 Task 3, official test set",
+    classes=SEVEN_CLASSES,
+    files=(
+        _isic_file(2018, "ISIC2018_Task3_Test_Input.zip", aliases=("ISIC2018_Task3_Test_Images.zip",)),
+        _isic_file(2018, "ISIC2018_Task3_Test_GroundTruth.zip"),
+        RemoteFile("ISIC2018_Task3_Test_GroundTruth.csv", inside="ISIC2018_Task3_Test_GroundTruth.zip"),
+    ),
+    images=1_512,
+    class_counts=dict(zip(SEVEN_CLASSES, (43, 93, 217, 44, 171, 909, 35), strict=True)),
+    licence="CC BY-NC 4.0",
+    credit=_VIENNA,
+    citation="Codella et al.: Skin Lesion Analysis Toward Melanoma Detection 2018, "
+    "arXiv:1902.03368 (2019); Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018)",
+)
+
+ISIC2017 = DatasetInfo(
+    name="isic2017",
+    title="ISIC 2017 Part 3",
+    classes=THREE_CLASSES,
+    files=tuple(file for prefix in ISIC2017_PREFIXES.values() for file in _isic2017_files(prefix)),
+    images=2_750,
+    class_counts=dict(zip(THREE_CLASSES, (521, 1843, 386), strict=True)),
+    partitions={
+        "train": dict(zip(THREE_CLASSES, (374, 1372, 254), strict=True)),
+        "validation": dict(zip(THREE_CLASSES, (30, 78, 42), strict=True)),
+        "test": dict(zip(THREE_CLASSES, (117, 393, 90), strict=True)),
+    },
+    licence="ISIC Archive terms of use; non-commercial",
+    credit="International Skin Imaging Collaboration",
+    citation="Codella et al.: Skin Lesion Analysis Toward Melanoma Detection (ISBI 2017), "
+    "arXiv:1710.05006 (2017)",
+)
+
+SYNTHETIC = DatasetInfo(
+    name="synthetic",
+    title="Generated dermoscopy, seven classes",
+    classes=SEVEN_CLASSES,
+    lesions=600,
+    licence="MIT, as this study",
+    shareable=True,
+)
+
+SYNTHETIC2017 = DatasetInfo(
+    name="synthetic2017",
+    title="Generated dermoscopy, three classes",
+    classes=THREE_CLASSES,
+    lesions=450,
+    licence="MIT, as this study",
+    shareable=True,
+)
+
+CATALOG = {info.name: info for info in (HAM10000, ISIC2017, ISIC2018_TEST, SYNTHETIC, SYNTHETIC2017)}
+
+# What a run may name. The ISIC 2018 test set is not trained on: it is `ham10000`'s `.external`.
+DATASETS = ("ham10000", "isic2017", "synthetic", "synthetic2017")

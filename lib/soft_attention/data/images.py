@@ -1,0 +1,131 @@
+"""Decode every image once, into one array on disk that later runs open in milliseconds."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from functools import partial
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+from tqdm.auto import tqdm
+
+from soft_attention.errors import StudyError
+from soft_attention.paths import atomic
+
+MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MB as RGB
+NO_MASK = 255
+
+
+def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, workers: int = 2) -> np.memmap:
+    """All images of a table as one array, decoded by the first call, memory-mapped by later ones.
+
+    The whole frame is squeezed to a square, as the released code does, with antialiased bilinear
+    interpolation. A changed file (its length or time of modification) makes a new array.
+
+    Args:
+        table: with the column image_path.
+        image_size: side S in pixels.
+        cache_dir: folder of the arrays.
+        workers: threads that decode.
+
+    Returns:
+        (N, S, S, 3) uint8, read-only, rows in the order of the table.
+
+    Raises:
+        StudyError: a file is missing, damaged, not an image or larger than `MAX_PIXELS`, or the
+            disk is full. Nothing is left in `cache_dir`.
+    """
+    decode = partial(_decode_image, size=image_size)
+    return _open(table["image_path"], decode, (image_size, image_size, 3), cache_dir, "images", workers)
+
+
+def open_masks(table: pd.DataFrame, image_size: int, cache_dir: Path | str, workers: int = 2) -> np.memmap:
+    """All lesion masks of a table as one array, made and kept as by `open_images`.
+
+    Returns:
+        (N, S, S) uint8, read-only: 1 on the lesion, 0 beside it, and `NO_MASK` (255) all over for
+        an image without mask_path.
+    """
+    decode = partial(_decode_mask, size=image_size)
+    return _open(table["mask_path"], decode, (image_size, image_size), cache_dir, "masks", workers)
+
+
+def rows_with_mask(masks: np.ndarray) -> np.ndarray:
+    """The rows of `open_masks` that have a mask with a lesion in it."""
+    return np.flatnonzero([mask[0, 0] != NO_MASK and mask.any() for mask in masks])
+
+
+def _open(
+    files: pd.Series,
+    decode: Callable,
+    shape: tuple[int, ...],
+    cache_dir: Path | str,
+    kind: str,
+    workers: int,
+) -> np.memmap:
+    files = [None if pd.isna(file) else Path(file) for file in files]
+    cache = Path(cache_dir) / f"{kind}-{shape[0]}-{_fingerprint(files)}.npy"
+    if not cache.exists():
+        with ThreadPool(workers) as pool:
+            bar = tqdm(pool.imap(decode, files), f"{kind} at {shape[0]} px", len(files), unit="image")
+            _write(cache, bar, (len(files), *shape))
+    try:
+        return np.load(cache, mmap_mode="r")
+    except ValueError as error:
+        raise StudyError(f"{cache} is damaged ({error}); delete it and run again") from error
+
+
+def _fingerprint(files: list[Path | None]) -> str:
+    """Names the content of a list of files without reading them."""
+    digest = hashlib.sha256()
+    for file in files:
+        if file is not None and not file.is_file():
+            raise StudyError(f"{file} is missing; restore it or delete its row from the table")
+        stat = file and file.stat()
+        digest.update(repr(stat and (str(file), stat.st_size, stat.st_mtime_ns)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _write(path: Path, arrays: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
+    # Plain writing, not a memory map: on a full disk a map kills the process, a write raises.
+    try:
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for array in arrays:
+                file.write(array.tobytes())
+    except OSError as error:
+        size = np.prod(shape) / 1e9
+        raise StudyError(f"cannot write {path} ({size:.1f} GB): {error.strerror or error}") from error
+
+
+def _decode_image(file: Path, size: int) -> np.ndarray:
+    return np.asarray(_read(file, "RGB", size))
+
+
+def _decode_mask(file: Path | None, size: int) -> np.ndarray:
+    if file is None:
+        return np.full((size, size), NO_MASK, np.uint8)
+    mask = np.asarray(_read(file, "L", size))
+    return (mask > mask.max() / 2).astype(np.uint8)  # the lesion is 255 in some files, 1 in others
+
+
+def _read(file: Path, mode: str, size: int) -> Image.Image:
+    """One file as a square of `size` pixels; StudyError names the file if that fails."""
+    try:
+        with Image.open(file) as image:
+            if (pixels := image.width * image.height) > MAX_PIXELS:
+                raise StudyError(f"{file} has {pixels:,} pixels, more than {MAX_PIXELS:,}; make it smaller")
+            image.draft(mode, (2 * size, 2 * size))  # a large JPEG decodes at a fraction of its size
+            upright = ImageOps.exif_transpose(image)
+            return upright.convert(mode).resize((size, size), Image.Resampling.BILINEAR)
+    except StudyError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise StudyError(f"{file} has too many pixels to be a photo ({error}); make it smaller") from error
+    except Exception as error:  # a damaged file can raise nearly anything in Pillow's decoders
+        raise StudyError(
+            f"{file} cannot be read as an image ({error}); download it again or delete it"
+        ) from error

@@ -1,0 +1,92 @@
+"""One verified table of images: what every loader returns, and every complaint about rows."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import pandas as pd
+
+from soft_attention.data.catalog import DatasetInfo
+from soft_attention.errors import StudyError
+
+COLUMNS = ["image_id", "label", "lesion_id", "image_path", "mask_path"]
+_TEXT = dict.fromkeys([*COLUMNS, "image", "dx"], str)
+
+
+def read_table(file: Path | IO, columns: list[str], name: str | None = None) -> pd.DataFrame:
+    """Read a CSV with at least these columns, identifiers and labels as text; else StudyError."""
+    name = name or str(file)
+    try:
+        table = pd.read_csv(file, dtype=_TEXT)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise StudyError(f"{name} is not a readable CSV file ({error}): get it anew") from error
+    if missing := [column for column in columns if column not in table]:
+        raise StudyError(
+            f"{name} has no column '{missing[0]}': it needs {', '.join(columns)} and has "
+            f"{', '.join(map(str, table.columns))}"
+        )
+    return table
+
+
+def assemble(
+    info: DatasetInfo, table: pd.DataFrame, images: Mapping[str, str], masks: Mapping[str, str]
+) -> pd.DataFrame:
+    """Join rows with image and mask files, check everything, and sort by image_id.
+
+    Args:
+        info: the classes and, where they are published, the counts to find.
+        table: image_id, label, lesion_id and columns of the source, one row per image.
+        images: image file by image_id; exactly one per row.
+        masks: mask file by image_id; may be incomplete.
+
+    Raises:
+        StudyError: names the first images without a row, rows without an image, twice, or of an
+            unknown class; or the count that differs from the published one.
+    """
+    ids, name = table["image_id"], info.title
+    refuse(ids[ids.duplicated()], "come twice in the table", name)
+    unknown = ~table["label"].isin(info.classes)
+    refuse(ids[unknown], f"have another class than {', '.join(info.classes)}", name)
+    refuse(ids[~ids.isin(list(images))], "have a row but no image file", name)
+    refuse(sorted(set(images) - set(ids)), "have an image file but no row", name)
+    check_counts(table, info.class_counts, name)
+    lesions = table["lesion_id"].nunique()
+    if info.lesions not in (None, lesions):
+        raise StudyError(f"{name}: {lesions:,} lesions found, {info.lesions:,} published; get it anew")
+    # The dtype of text also where there is no mask at all, so that tables can be joined.
+    mask_path = pd.Series([masks.get(image) for image in ids], ids.index, ids.dtype)
+    return arrange(table.assign(image_path=ids.map(images), mask_path=mask_path))
+
+
+def arrange(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns that all data sets share first, the rows by image_id."""
+    others = [column for column in table.columns if column not in COLUMNS]
+    return table[COLUMNS + others].sort_values("image_id", ignore_index=True)
+
+
+def check_counts(table: pd.DataFrame, expected: Mapping[str, int] | None, name: str) -> None:
+    """StudyError if the images per class are not the published ones (None: not published)."""
+    found = table["label"].value_counts().to_dict()
+    if expected is not None and found != dict(expected):
+        raise StudyError(
+            f"{name}: {sum(found.values()):,} images found, {sum(expected.values()):,} published; "
+            f"per class {dict(sorted(found.items()))} instead of {dict(expected)}; get its files anew"
+        )
+
+
+def refuse(images, problem: str, name: str) -> None:
+    """StudyError that names the first five of `images`, if there are any."""
+    images = list(images)
+    if images:
+        more = ", ..." if len(images) > 5 else ""
+        raise StudyError(
+            f"{name}: {len(images):,} images {problem} ({', '.join(map(str, images[:5]))}{more}); "
+            "correct the table or the files"
+        )
+
+
+def manifest_hash(table: pd.DataFrame) -> str:
+    """SHA-256 over the rows image_id, label, lesion_id, sorted: equal means the same data."""
+    rows = table[["image_id", "label", "lesion_id"]].sort_values("image_id")
+    return hashlib.sha256(rows.to_csv(index=False, lineterminator="\n").encode()).hexdigest()

@@ -1,0 +1,134 @@
+"""A generated data set: drawn lesions with exact masks, several views of one lesion, and a known telling cue.
+
+It lets a stranger run the whole study without any real data, and it has known answers: the class is told by a
+structure at a known place, a picture of a lesion leaks into the test set if its other views are in the training set.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm.auto import tqdm
+
+from soft_attention.data.dermoscopy import Picture, draw_lesion
+from soft_attention.data.lesions import RECIPES
+from soft_attention.errors import StudyError
+from soft_attention.paths import atomic
+
+# Images per class: HAM10000, and the training set of ISIC 2017 Part 3.
+SYNTHETIC = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
+SYNTHETIC_2017 = {"melanoma": 374, "nevus": 1372, "seborrheic_keratosis": 254}
+DRAWN_AS = {"melanoma": "mel", "nevus": "nv", "seborrheic_keratosis": "bkl"}
+# Lesions of HAM10000 with 1, 2, ... 6 images.
+VIEWS = np.array([5514, 1423, 490, 34, 5, 4])
+
+
+def generate(
+    folder: Path | str,
+    classes: Mapping[str, float],
+    lesions: int = 500,
+    seed: int = 0,
+    *,
+    size: tuple[int, int] = (150, 200),
+    centre_bias: float = 0.6,
+    floor: int = 12,
+) -> pd.DataFrame:
+    """Write a data set into a folder, or read it if it is already there.
+
+    Each lesion depends on the seed, its class and its number in the class only, so a larger data set contains the
+    smaller one.
+
+    Args:
+        folder: gets `images/` (JPEG), `masks/` and `cues/` (1-bit PNG) and, when all are there, `table.csv`.
+        classes: class names and how common they are, in any unit, e.g. `SYNTHETIC`.
+        lesions: number of lesions; there are about a third more images, as in HAM10000.
+        seed: fixes everything.
+        size: height and width of the images in pixels.
+        centre_bias: 1 puts every lesion in the middle of the image, 0 anywhere.
+        floor: the fewest lesions of a class.
+
+    Returns:
+        One row per image: image_id, label, lesion_id, view, skin_tone (Fitzpatrick type), image_path, mask_path,
+        cue_path (where the structure that tells the class was drawn), and the settings.
+
+    Raises:
+        ValueError: for an unknown class, or too few lesions for the floor.
+        StudyError: if the folder holds a data set with other settings.
+    """
+    folder = Path(folder)
+    plan = plan_images(classes, lesions, seed, floor)
+    plan = plan.assign(seed=seed, height=size[0], width=size[1], centre_bias=float(centre_bias))
+    if not (folder / "table.csv").exists():
+        draw_all(folder, plan, seed, size, centre_bias)
+    table = pd.read_csv(folder / "table.csv", float_precision="round_trip")
+    if not table[plan.columns].equals(plan):
+        raise StudyError(
+            f"{folder} holds images made with other settings: choose another folder or delete it"
+        )
+    paths = ["image_path", "mask_path", "cue_path"]
+    table[paths] = table[paths].map(lambda path: str(folder / path))
+    return table
+
+
+def plan_images(classes: Mapping[str, float], lesions: int, seed: int, floor: int) -> pd.DataFrame:
+    """One row per image to draw; how many images a lesion has is drawn as in HAM10000."""
+    rows = []
+    for label, count in count_lesions(classes, lesions, floor).items():
+        for number in range(count):
+            rng = np.random.default_rng(lesion_seed(seed, label, number))
+            views = 1 + rng.choice(VIEWS.size, p=VIEWS / VIEWS.sum())
+            rows += [(label, number, view) for view in range(views)]
+    plan = pd.DataFrame(rows, columns=["label", "number", "view"])
+    plan["lesion_id"] = plan.label + "-" + plan.number.astype(str).str.zfill(5)
+    plan["image_id"] = plan.lesion_id + "-" + plan["view"].astype(str)
+    return plan[["image_id", "label", "lesion_id", "number", "view"]]
+
+
+def count_lesions(classes: Mapping[str, float], lesions: int, floor: int) -> dict[str, int]:
+    """Lesions per class: in proportion, but at least `floor`; the commonest class takes the rest."""
+    known = [*RECIPES, *DRAWN_AS]
+    for label in classes:
+        if label not in known:
+            raise ValueError(f"no drawn lesions of the class {label!r}: choose from {', '.join(known)}")
+    total, commonest = sum(classes.values()), max(classes, key=classes.get)
+    counts = {label: max(floor, int(lesions * share / total)) for label, share in classes.items()}
+    counts[commonest] += lesions - sum(counts.values())
+    if counts[commonest] < floor:
+        raise ValueError(
+            f"{lesions} lesions are too few for {len(classes)} classes of at least {floor}: "
+            "ask for more lesions or lower the floor"
+        )
+    return counts
+
+
+def lesion_seed(seed: int, label: str, number: int) -> list[int]:
+    """Seed of the n-th lesion of a class, whatever else is drawn."""
+    return [seed, list(RECIPES).index(DRAWN_AS.get(label, label)), number]
+
+
+def draw_all(folder: Path, plan: pd.DataFrame, seed: int, size: tuple[int, int], centre_bias: float) -> None:
+    """Draw and write every image of the plan, then the table, whose presence says that all is there."""
+    for kind in ("images", "masks", "cues"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    tones = []
+    for row in tqdm(plan.itertuples(), total=len(plan), desc="Drawing lesions", unit="image"):
+        label = DRAWN_AS.get(row.label, row.label)
+        picture = draw_lesion(label, lesion_seed(seed, label, row.number), row.view, size, centre_bias)
+        write_picture(folder, row.image_id, picture)
+        tones.append(picture.skin_tone)
+    table = plan.assign(
+        skin_tone=tones,
+        image_path="images/" + plan.image_id + ".jpg",
+        mask_path="masks/" + plan.image_id + ".png",
+        cue_path="cues/" + plan.image_id + ".png",
+    )
+    with atomic(folder / "table.csv") as path:
+        table.to_csv(path, index=False)
+
+
+def write_picture(folder: Path, image_id: str, picture: Picture) -> None:
+    Image.fromarray(picture.image).save(folder / "images" / f"{image_id}.jpg", quality=92)
+    Image.fromarray(picture.mask).save(folder / "masks" / f"{image_id}.png")
+    Image.fromarray(picture.cue).save(folder / "cues" / f"{image_id}.png")

@@ -1,0 +1,140 @@
+"""The soft-attention unit, as the paper writes it and as the released code computes it."""
+
+import keras
+from keras import ops
+
+VARIANTS = ("paper", "released")
+
+
+@keras.saving.register_keras_serializable(package="soft_attention")
+class SoftAttention(keras.layers.Layer):
+    """Weights every position of a feature map by the sum of `heads` spatial softmax maps.
+
+    With features `t` of shape `(B, H, W, C)` and `K = heads`:
+
+    1. a convolution gives one score map per head, `(B, H, W, K)`;
+    2. each score map is softmax-normalised over its `H * W` positions: `K` maps that sum to 1;
+    3. the maps are summed over the heads and multiplied with `t`.
+
+    The variants differ in step 1 and in a factor:
+
+    - `"paper"` (Datta et al., 2021, Eq. 1): a 3 x 3 convolution over all `C` channels, no bias (a softmax
+      over positions cannot see one), and the result is scaled by a learnable scalar `gamma`.
+    - `"released"`: what the authors' code computes. Its 3-D kernel `(C, 3, 3)` is laid over the axes
+      `(height, width, channel)` of the tensor with strides `(1, 1, C)` and SAME padding. The long side
+      therefore runs along the rows, only channels 0, 1 and 2 are read, and only the kernel rows within
+      `H - 1` of the middle ever meet a pixel. That is a 2-D convolution of three channels with a kernel
+      of at most `2H - 1` rows and 3 columns, and it is evaluated as such, followed by a bias and a ReLU.
+      The weight keeps the released shape `(C, 3, 3, 1, heads)`. There is no `gamma`.
+
+    Args:
+        heads: number of maps, `K` (16 in the released code).
+        variant: `"paper"` or `"released"`.
+        return_maps: also return the `K` maps.
+
+    Call arguments:
+        features: tensor `(B, H, W, C)` with known `H`, `W` and `C`.
+
+    Returns:
+        Attended features `(B, H, W, C)`, and with `return_maps` also the maps `(B, K, H, W)` in float32.
+    """
+
+    def __init__(self, heads=16, variant="paper", return_maps=False, gamma=0.01, **kwargs):
+        super().__init__(**kwargs)
+        if variant not in VARIANTS:
+            raise ValueError(
+                f"unknown variant {variant!r} of SoftAttention: expected one of {', '.join(VARIANTS)}"
+            )
+        if heads < 1:
+            raise ValueError(f"SoftAttention needs at least one head, received heads={heads}")
+        self.heads = heads
+        self.variant = variant
+        self.return_maps = return_maps
+        self.gamma_start = gamma
+
+    def build(self, input_shape):
+        if len(input_shape) != 4 or None in input_shape[1:]:
+            raise ValueError(
+                f"SoftAttention needs features (batch, height, width, channels) of known size, received {input_shape}"
+            )
+        channels = input_shape[-1]
+        if self.variant == "released":
+            shape = (channels, 3, 3, 1, self.heads)
+            self.bias = self.add_weight(shape=(self.heads,), initializer="zeros", name="bias")
+        else:
+            shape = (3, 3, channels, self.heads)
+            self.gamma = self.add_weight(
+                shape=(), initializer=keras.initializers.Constant(self.gamma_start), name="gamma"
+            )
+        self.kernel = self.add_weight(shape=shape, initializer="he_uniform", name="kernel")
+
+    def maps(self, features):
+        """The `heads` attention maps of `features`: `(B, H, W, C)` -> `(B, heads, H, W)`, each summing to 1."""
+        _, height, width, _ = features.shape
+        scores = (
+            self._released_scores(features) if self.variant == "released" else self._paper_scores(features)
+        )
+        scores = ops.cast(ops.transpose(scores, (0, 3, 1, 2)), "float32")
+        flat = ops.reshape(scores, (-1, self.heads, height * width))
+        return ops.reshape(ops.softmax(flat, axis=-1), (-1, self.heads, height, width))
+
+    def call(self, features):
+        maps = self.maps(features)
+        weight = ops.cast(ops.sum(maps, axis=1), features.dtype)
+        attended = features * ops.expand_dims(weight, -1)
+        if self.variant == "paper":
+            attended = attended * self.gamma
+        return (attended, maps) if self.return_maps else attended
+
+    def _paper_scores(self, features):
+        return ops.conv(features, self.kernel, padding="same")
+
+    def _released_scores(self, features):
+        _, height, _, channels = features.shape
+        rows, above, below = live_rows(height, channels)
+        read, slices = live_channels(channels)
+        kernel = self.kernel[rows, :, slices, 0, :]  # (rows, 3, read, heads)
+        padded = ops.pad(features[..., read], ((0, 0), (above, below), (1, 1), (0, 0)))
+        return ops.relu(ops.conv(padded, kernel, padding="valid") + self.bias)
+
+    def compute_output_shape(self, input_shape):
+        if self.return_maps:
+            return tuple(input_shape), (input_shape[0], self.heads, *input_shape[1:3])
+        return tuple(input_shape)
+
+    def compute_output_spec(self, features):
+        attended = keras.KerasTensor(features.shape, dtype=self.compute_dtype)
+        if self.return_maps:
+            maps_shape = (features.shape[0], self.heads, *features.shape[1:3])
+            return attended, keras.KerasTensor(maps_shape, dtype="float32")
+        return attended
+
+    def get_config(self):
+        return super().get_config() | {
+            "heads": self.heads,
+            "variant": self.variant,
+            "return_maps": self.return_maps,
+            "gamma": self.gamma_start,
+        }
+
+
+def live_rows(height: int, channels: int) -> tuple[slice, int, int]:
+    """Rows of the released kernel that can meet a pixel, and the padding above and below that aligns them.
+
+    A kernel of `channels` rows with SAME padding is centred on row `(channels - 1) // 2`; an output row can
+    reach at most `height - 1` rows away. At 8 x 8 x 192 these are rows 88 to 102.
+    """
+    middle = (channels - 1) // 2
+    start = max(0, middle - (height - 1))
+    stop = min(channels, middle + height)
+    return slice(start, stop), middle - start, stop - 1 - middle
+
+
+def live_channels(channels: int) -> tuple[slice, slice]:
+    """Channels of the features that the released kernel reads, and the slices of its third axis that read them.
+
+    With stride `channels` SAME padding adds nothing from three channels on, so channels 0, 1, 2 are read.
+    """
+    before = max(0, 3 - channels) // 2
+    read = min(channels, 3)
+    return slice(0, read), slice(before, before + read)

@@ -1,0 +1,142 @@
+"""The study's networks: a backbone, the arm's step in the place of the attention unit, a softmax layer."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import KerasTensor, layers
+
+from soft_attention.errors import StudyError, known
+from soft_attention.model.attention import SoftAttention
+from soft_attention.model.backbones import PARTS
+from soft_attention.vocabulary import ARMS, BACKBONES
+
+UNIT = "soft_attention"
+
+
+@keras.saving.register_keras_serializable(package="soft_attention")
+class Preprocessing(keras.layers.Layer):
+    """Scales RGB images in [0, 255] as `keras.applications` does in `mode` (tf: to [-1, 1]; torch; caffe)."""
+
+    def __init__(self, mode="tf", **kwargs):
+        super().__init__(**kwargs)
+        self.mode = mode
+
+    def call(self, images):
+        return keras.applications.imagenet_utils.preprocess_input(images, mode=self.mode)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"mode": self.mode}
+
+
+def build_network(
+    backbone: str,
+    arm: str,
+    classes: int = 7,
+    image_size: int | None = None,
+    weights: str | Path | None = None,
+    *,
+    preprocessing: str = "released",
+    heads: int = 16,
+) -> keras.Model:
+    """One network of the study.
+
+    Args:
+        backbone: a key of `BACKBONES`.
+        arm: `baseline`, `released`, `paper` or `control` (see the README's table of arms).
+        classes: number of outputs.
+        image_size: side of the square input in pixels; None means the released network's own.
+        weights: None (random), `"imagenet"` (trunk only) or the path of a saved model or weights file.
+        preprocessing: `"released"` scales to [-1, 1] for every backbone, as the authors did;
+            `"backbone"` scales as the backbone's ImageNet weights expect.
+        heads: number of attention maps.
+
+    Returns:
+        A model from images `(B, S, S, 3)`, RGB in [0, 255], to softmax probabilities `(B, classes)`.
+
+    Raises:
+        ValueError: unknown backbone, arm or preprocessing, or an image too small to leave 2 x 2 cells.
+        StudyError: weights that do not exist, cannot be fetched, are damaged or do not fit.
+    """
+    facts, parts = BACKBONES[known(backbone, BACKBONES, "backbone")], PARTS[backbone]
+    known(arm, ARMS, "arm")
+    size = image_size or facts.image_size
+    if size < facts.minimum_size:
+        raise ValueError(
+            f"images of {size} px are too small for {backbone}: the attention unit needs a map of at least 2 x 2 "
+            f"cells, that is {facts.minimum_size} px"
+        )
+    imagenet = weights == "imagenet"
+    if imagenet and facts.preprocessing is None:
+        raise ValueError(
+            f"{backbone} is the authors' own network and has no ImageNet weights: set weights to null"
+        )
+
+    image = keras.Input((size, size, 3), name="image")
+    x = Preprocessing(_preprocessing_mode(preprocessing, facts.preprocessing), name="preprocessing")(image)
+    features = parts.trunk(x, "imagenet" if imagenet else None)
+    x = parts.plain(features) if arm == "baseline" else _attention_step(features, arm, heads)
+    x = layers.Dense(classes, name="logits")(parts.tail(x))
+    probabilities = layers.Softmax(dtype="float32", name="probabilities")(x)
+    network = keras.Model(image, probabilities, name=f"{backbone}_{arm}")
+    if weights and not imagenet:
+        _load_weights(network, Path(weights))
+    return network
+
+
+def attention_unit(network: keras.Model) -> SoftAttention:
+    """The attention unit of a network; ValueError for an arm that has none."""
+    for layer in network.layers:
+        if isinstance(layer, SoftAttention):
+            return layer
+    raise ValueError(f"{network.name} has no attention unit: choose a run of the arm released or paper")
+
+
+def attention_maps(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
+    """The attention maps of `images` `(N, S, S, 3)` as float32 `(N, heads, H, W)`; each map sums to 1."""
+    unit = attention_unit(model)
+    maps = keras.ops.convert_to_numpy
+    features = keras.Model(model.input, unit.input)
+    return np.concatenate(
+        [
+            maps(unit.maps(features(images[start : start + batch_size], training=False)))
+            for start in range(0, len(images), batch_size)
+        ]
+    )
+
+
+def _attention_step(features: KerasTensor, arm: str, heads: int) -> KerasTensor:
+    """The released frame: pool the attended and the plain features, concatenate them, ReLU, dropout.
+
+    The control arm has the frame and nothing in it: the features stand on both sides.
+    """
+    attended = features if arm == "control" else SoftAttention(heads, arm, name=UNIT)(features)
+    x = layers.Concatenate(name="attention_concat")(
+        [
+            layers.MaxPooling2D(padding="same", name="attended_pool")(attended),
+            layers.MaxPooling2D(padding="same", name="features_pool")(features),
+        ]
+    )
+    return layers.Dropout(0.5, name="attention_dropout")(layers.ReLU(name="attention_relu")(x))
+
+
+def _preprocessing_mode(preprocessing: str, own: str | None) -> str:
+    known(preprocessing, ("released", "backbone"), "preprocessing")
+    return "tf" if preprocessing == "released" or own is None else own
+
+
+def _load_weights(network: keras.Model, path: Path) -> None:
+    if not path.exists():
+        raise StudyError(f"the weights file {path} does not exist")
+    try:
+        if path.suffix == ".keras":
+            network.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+        else:
+            network.load_weights(path)
+    except Exception as error:
+        raise StudyError(
+            f"the weights file {path} is damaged or does not fit {network.name}: {error}"
+        ) from error

@@ -1,0 +1,192 @@
+"""What a study and a run are: one schema for the YAML files, the notebooks' parameter cells and params.json."""
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from soft_attention import paths
+from soft_attention.errors import StudyError, known
+from soft_attention.vocabulary import ARMS, BACKBONES, PROTOCOLS
+
+AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Settings(_Strict):
+    """Everything that decides the outcome of a run besides its place in the grid."""
+
+    image_size: int | None = Field(
+        None, ge=9, description="side of the input in pixels; null: the released one"
+    )
+    weights: str | None = Field(None, description="null (random), imagenet, or the path of a weights file")
+    preprocessing: Literal["released", "backbone"] = "released"
+    heads: int = Field(16, ge=1)
+    epochs: int = Field(..., ge=1)
+    steps_per_epoch: int | None = Field(None, ge=1, description="null: one pass over the training images")
+    batch_size: int = Field(16, ge=1)
+    learning_rate: float = Field(..., gt=0)
+    adam_epsilon: float = Field(1.0e-7, gt=0)
+    class_weights: dict[str, float] = Field({}, description="loss weight of a class; 1 for those not named")
+    sampling: Literal["natural", "balanced", "released"] = "natural"
+    augmentation: bool = True
+    selection: Literal["accuracy", "balanced_accuracy", "loss"] = "loss"
+    patience: int | None = Field(None, ge=1, description="epochs without a lower loss before stopping")
+    min_delta: float = Field(0.0, ge=0)
+    batch_norm_momentum: float | None = Field(None, gt=0, lt=1, description="null: the network's own")
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    test_share: float = Field(0.15, gt=0, lt=1, description="of the single-image lesions, protocol released")
+    split_folds: int = Field(5, ge=2, description="number of folds, protocol clean")
+
+
+class Run(Settings):
+    """One execution of the training notebook."""
+
+    study: str
+    dataset: str
+    protocol: str
+    backbone: str
+    arm: str
+    seed: int = Field(..., ge=0)
+    fold: int = Field(0, ge=0)
+
+    @field_validator("protocol", "backbone", "arm")
+    @classmethod
+    def _known_name(cls, value, info):
+        return known(
+            value,
+            {"protocol": PROTOCOLS, "backbone": BACKBONES, "arm": ARMS}[info.field_name],
+            info.field_name,
+        )
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any], source: str = "the parameters cell") -> "Run":
+        """A Run from the fields found in `values` (say, `globals()` of a notebook); StudyError names what is wrong."""
+        return _validated(cls, {k: v for k, v in values.items() if k in cls.model_fields}, source)
+
+    @property
+    def id(self) -> str:
+        """`DATASET/PROTOCOL/BACKBONE/ARM/seed-S-fold-F`, the run's folder below `results/STUDY/runs`."""
+        return f"{self.dataset}/{self.protocol}/{self.backbone}/{self.arm}/seed-{self.seed}-fold-{self.fold}"
+
+    @property
+    def folder(self) -> Path:
+        return paths.RESULTS / self.study / "runs" / self.id
+
+    @property
+    def size(self) -> int:
+        """Side of the network's input in pixels."""
+        return self.image_size or BACKBONES[self.backbone].image_size
+
+    @property
+    def scale(self) -> str:
+        """What a reader must know to weigh a number of this run."""
+        weights = {None: "random initial weights", "imagenet": "ImageNet weights"}.get(
+            self.weights, self.weights
+        )
+        return f"{self.size} px, {weights}, at most {self.epochs} epochs"
+
+
+class GridException(_Strict):
+    """Settings that differ where every axis named in `where` has one of the values given."""
+
+    where: dict[str, Any]
+    set: dict[str, Any]
+
+    @field_validator("where")
+    @classmethod
+    def _known_axes(cls, value):
+        for axis in value:
+            known(axis, AXES, "axis")
+        return value
+
+
+class Study(_Strict):
+    """A grid of runs: one file in `params/`."""
+
+    name: str
+    about: str = Field(..., description="one sentence: what it is for, what it costs")
+    datasets: list[str] = Field(..., min_length=1)
+    backbones: list[str] = Field(..., min_length=1)
+    arms: list[str] = Field(..., min_length=1)
+    protocols: list[str] = Field(..., min_length=1)
+    seeds: list[int] = Field(..., min_length=1)
+    folds: list[int] = [0]
+    threads: int = Field(1, ge=1, description="processor cores for one run")
+    settings: dict[str, Any]
+    exceptions: list[GridException] = []
+    skip: list[dict[str, Any]] = Field([], description="corners of the grid that are not run")
+
+    @classmethod
+    def load(cls, name: str | Path) -> "Study":
+        """Read a study by its name in `params/` or by the path of a YAML file."""
+        path = Path(name) if str(name).endswith((".yaml", ".yml")) else paths.PARAMS / f"{name}.yaml"
+        if not path.exists():
+            names = sorted(file.stem for file in paths.PARAMS.glob("*.yaml"))
+            raise StudyError(f"there is no study file {path}: the studies are {', '.join(names)}")
+        try:
+            values = yaml.safe_load(path.read_text())
+        except yaml.YAMLError as error:
+            raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(values, dict):
+            raise StudyError(f"{path} must hold keys and values, such as `datasets: [synthetic]`")
+        study = _validated(cls, {"name": path.stem} | values, str(path))
+        study.runs()  # an invalid setting is an error of the file, not of its first run
+        return study
+
+    def runs(self) -> list[Run]:
+        """Every run of the grid, in the order of the lists."""
+        grid = product(self.datasets, self.protocols, self.seeds, self.folds, self.backbones, self.arms)
+        order = ("dataset", "protocol", "seed", "fold", "backbone", "arm")
+        places = (dict(zip(order, place, strict=True)) for place in grid)
+        return [self._run(place) for place in places if not any(_matches(place, rule) for rule in self.skip)]
+
+    def _run(self, place: dict[str, Any]) -> Run:
+        values = dict(self.settings)
+        for exception in self.exceptions:
+            if _matches(place, exception.where):
+                values |= exception.set
+        return _validated(Run, values | place | {"study": self.name}, f"params/{self.name}.yaml")
+
+
+def changes(run: Run, folder: Path) -> str:
+    """How `run` differs from the `params.json` in `folder`, for people; empty if it does not."""
+    old, new = json.loads((folder / "params.json").read_text()), run.model_dump()
+    return ", ".join(
+        f"{key}: {old.get(key)} -> {new.get(key)}" for key in new if old.get(key) != new.get(key)
+    )
+
+
+def _matches(place: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
+    return all(place[axis] in (value if isinstance(value, list) else [value]) for axis, value in rule.items())
+
+
+def _validated(model: type[BaseModel], values: Mapping[str, Any], source: str):
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise StudyError(f"{source}: " + "; ".join(_sentence(model, e) for e in error.errors())) from None
+
+
+def _sentence(model: type[BaseModel], error: Mapping[str, Any]) -> str:
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(str(error["loc"][-1]), model.model_fields, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(model.model_fields)}"
+        return f"unknown key {key!r}; {hint}"
+    if error["type"] == "missing":
+        return f"the key {key!r} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "float_type" and isinstance(error["input"], str):
+        message += " (YAML reads 1e-3 as text: write 1.0e-3)"
+    return (
+        f"{key}: {message}, not {error['input']!r}" if error["type"] != "value_error" else f"{key}: {message}"
+    )

@@ -1,0 +1,211 @@
+"""The figures of the notebooks. Every function returns a matplotlib figure and draws nothing by itself."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+MAP_COLOURS = "magma"
+TIMES_UNIFORM = 4.0  # top of the colour scale of attention: four times the weight of a uniform map
+ARM_COLOURS = {"baseline": "#8d99ae", "control": "#b08968", "released": "#c8553d", "paper": "#4c6a92"}
+
+plt.style.use(Path(__file__).with_name("study.mplstyle"))
+
+
+def class_counts(table: pd.DataFrame, classes: Sequence[str], title: str) -> Figure:
+    """Images and lesions per class, on a logarithmic axis."""
+    images = table["label"].value_counts().reindex(classes)
+    lesions = table.groupby("label")["lesion_id"].nunique().reindex(classes)
+    figure, axes = plt.subplots(figsize=(7.5, 0.42 * len(classes) + 1.2))
+    place = np.arange(len(classes))
+    for counts, name, offset in ((images, "images", -0.2), (lesions, "lesions", 0.2)):
+        bars = axes.barh(place + offset, counts, height=0.38, label=name)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
+    axes.set(yticks=place, yticklabels=classes, xscale="log", xlabel="count (logarithmic)", title=title)
+    axes.invert_yaxis()
+    axes.legend(loc="lower right")
+    return figure
+
+
+def gallery(
+    images: Sequence[np.ndarray], captions: Sequence[str], title: str, masks: Sequence[np.ndarray | None] = ()
+) -> Figure:
+    """A row of images with captions; a mask is drawn as its outline."""
+    figure, row = plt.subplots(1, len(images), figsize=(1.65 * len(images), 2.2), squeeze=False)
+    for index, (axes, image, caption) in enumerate(zip(row[0], images, captions, strict=True)):
+        _picture(axes, image, masks[index] if index < len(masks) else None)
+        axes.set_title(caption, fontsize=9, fontweight="normal", loc="center")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def curves(history: pd.DataFrame, best: int, title: str, selecting: str) -> Figure:
+    """Loss and accuracy over the epochs, with the selected epoch."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
+    epochs = history["epoch"]
+    left.plot(epochs, history["loss"], marker=".", label="training")
+    left.plot(epochs, history["selection_loss"], marker=".", label=selecting)
+    left.set(title=title, xlabel="epoch", ylabel="cross-entropy (nats)")
+    right.plot(epochs, history["selection_accuracy"], marker=".", label=f"{selecting}: accuracy")
+    right.plot(
+        epochs, history["selection_balanced_accuracy"], marker=".", label=f"{selecting}: balanced accuracy"
+    )
+    right.set(xlabel="epoch", ylabel="share of images", ylim=(0, 1))
+    for axes in (left, right):
+        axes.axvline(best, color="0.5", linestyle=":", label="selected epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(fontsize=8)
+    return figure
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
+    """Counts, coloured by the share of the true class."""
+    counts = np.asarray(matrix)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = plt.subplots(figsize=(0.62 * len(classes) + 2.4, 0.5 * len(classes) + 1.6))
+    sns.heatmap(share, annot=counts, fmt="d", cmap="Blues", vmin=0, vmax=1, ax=axes, cbar_kws={"label": "share of the true class"},
+                xticklabels=classes, yticklabels=classes)  # fmt: skip
+    axes.set(title=title, xlabel="predicted", ylabel="true")
+    axes.tick_params(rotation=0)
+    plt.setp(axes.get_xticklabels(), rotation=45, ha="right")
+    return figure
+
+
+def attention_panel(
+    images: np.ndarray,
+    captions: Sequence[str],
+    maps: np.ndarray,
+    cams: np.ndarray,
+    masks: Sequence[np.ndarray | None],
+    title: str,
+    heads: int = 2,
+) -> Figure:
+    """One row per image: the image with its lesion, the summed map, the strongest heads, Grad-CAM.
+
+    Args:
+        images: uint8 `(N, S, S, 3)`.
+        captions: one per image.
+        maps: attention `(N, K, H, W)`, each map summing to 1.
+        cams: Grad-CAM `(N, h, w)`, at least 0.
+        masks: lesion masks `(S, S)` or None.
+        title: of the figure.
+        heads: how many of the heads with the highest peak are shown.
+
+    Attention is coloured on one fixed scale: 0 to four times the weight that a uniform map gives a cell.
+    """
+    columns = [
+        "image and lesion",
+        "attention, all heads",
+        *(f"head, rank {k + 1}" for k in range(heads)),
+        "Grad-CAM",
+    ]
+    figure, grid = plt.subplots(
+        len(images), len(columns), figsize=(1.75 * len(columns), 1.8 * len(images) + 0.9), squeeze=False
+    )
+    cells = maps.shape[2] * maps.shape[3]
+    for row, image in enumerate(images):
+        strongest = np.argsort(-maps[row].max(axis=(1, 2)))[:heads]
+        layers = [maps[row].mean(axis=0) * cells, *(maps[row, k] * cells for k in strongest)]
+        _picture(grid[row, 0], image, masks[row])
+        grid[row, 0].set_ylabel(captions[row], rotation=0, ha="right", va="center", fontsize=9)
+        for axes, layer in zip(grid[row, 1:], layers, strict=False):
+            shown = _overlay(axes, image, layer, TIMES_UNIFORM)
+        _overlay(grid[row, -1], image, cams[row], max(float(cams[row].max()), 1e-12))
+    for axes, name in zip(grid[0], columns, strict=True):
+        axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
+    figure.colorbar(
+        shown, ax=grid, shrink=0.6, location="bottom", aspect=50, label="attention, times a uniform map"
+    )
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def mean_maps(maps: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Average maps `(H, W)`, each scaled to a mean of 1: where a method looks on average. Shows no photo."""
+    figure, row = plt.subplots(1, len(maps), figsize=(2.3 * len(maps), 2.9), squeeze=False)
+    for axes, (name, values) in zip(row[0], maps.items(), strict=True):
+        shown = axes.imshow(values / max(values.mean(), 1e-12), cmap=MAP_COLOURS, vmin=0, vmax=TIMES_UNIFORM)
+        axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
+        axes.set(xticks=[], yticks=[])
+    figure.colorbar(shown, ax=row, shrink=0.7, location="bottom", label="times a uniform map")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) -> Figure:
+    """One score per image for each way to look (column `map`), as boxes."""
+    order = list(dict.fromkeys(scores["map"]))
+    figure, axes = plt.subplots(figsize=(7, 0.5 * len(order) + 1.2))
+    sns.boxplot(scores, x=metric, y="map", order=order, ax=axes, color="#c9d3e0", width=0.6, fliersize=2)
+    axes.set(title=title, xlabel=label, ylabel="", xlim=(0, 1))
+    return figure
+
+
+def learning_curves(histories: Mapping[tuple, pd.DataFrame], title: str) -> Figure:
+    """Selection loss over the epochs of every run (backbone, arm, ...): one panel per backbone, one colour per arm."""
+    backbones = list(dict.fromkeys(backbone for backbone, *_ in histories))
+    figure, row = plt.subplots(
+        1, len(backbones), figsize=(2.3 * len(backbones) + 0.8, 2.6), squeeze=False, sharey=True
+    )
+    for axes, backbone in zip(row[0], backbones, strict=True):
+        for (name, arm, *_), history in histories.items():
+            if name == backbone:
+                seen = arm in axes.get_legend_handles_labels()[1]
+                axes.plot(
+                    history["epoch"],
+                    history["selection_loss"],
+                    color=ARM_COLOURS[arm],
+                    marker=".",
+                    label="" if seen else arm,
+                )
+        axes.set_title(backbone, fontsize=9, fontweight="normal")
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    row[0, 0].set_ylabel("selection loss (nats)")
+    row[0, 0].legend(fontsize=8)
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def interval_plot(rows: pd.DataFrame, label: str, title: str) -> Figure:
+    """Point and interval per row: columns `name`, `arm`, `value`, `low`, `high`."""
+    figure, axes = plt.subplots(figsize=(7.5, 0.34 * len(rows) + 1.3))
+    place = np.arange(len(rows))
+    for arm, part in rows.assign(place=place).groupby("arm", sort=False):
+        width = np.abs([part["value"] - part["low"], part["high"] - part["value"]])
+        axes.errorbar(
+            part["value"],
+            part["place"],
+            xerr=width,
+            fmt="o",
+            capsize=3,
+            color=ARM_COLOURS.get(arm, "0.3"),
+            label=arm,
+        )
+    axes.set(yticks=place, yticklabels=rows["name"], xlabel=label, title=title)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+def _picture(axes: Axes, image: np.ndarray, mask: np.ndarray | None = None) -> None:
+    axes.imshow(image)
+    if mask is not None and 0 < mask.mean() < 1:
+        axes.contour(mask, levels=[0.5], colors="#39ff88", linewidths=1)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def _overlay(axes: Axes, image: np.ndarray, values: np.ndarray, top: float):
+    height, width = image.shape[:2]
+    axes.imshow(image)
+    shown = axes.imshow(values, cmap=MAP_COLOURS, vmin=0, vmax=top, alpha=0.6, extent=(0, width, height, 0))
+    axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
+    axes.spines[:].set_visible(False)
+    return shown

@@ -1,0 +1,249 @@
+"""The run folder: what a run writes, and how the tables read it back."""
+
+import json
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from soft_attention import paths
+from soft_attention.data.datasets import Dataset
+from soft_attention.errors import StudyError
+from soft_attention.study import scores
+from soft_attention.study.config import Run, changes
+
+FILES = (
+    "params.json",
+    "history.csv",
+    "model.keras",
+    "predictions.parquet",
+    "environment.json",
+    "metrics.json",
+)
+PACKAGES = (
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "torch",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "pillow",
+)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON under a temporary name, then rename: a file that exists is complete."""
+    with paths.atomic(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write CSV under a temporary name, then rename."""
+    with paths.atomic(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write parquet under a temporary name, then rename."""
+    with paths.atomic(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def open_run_folder(run: Run) -> Path:
+    """The run's folder with its `params.json`, ready to train in or to resume.
+
+    Raises:
+        StudyError: the folder holds a run with other parameters. It is never overwritten, except in the smoke study,
+            whose runs are there to be played with.
+    """
+    folder, file = run.folder, run.folder / "params.json"
+    if file.exists() and (changed := changes(run, folder)):
+        if run.study != "smoke":
+            raise StudyError(
+                f"{folder} holds a run with other parameters ({changed}): remove it or give the study another name"
+            )
+        shutil.rmtree(folder)
+    elif run.study == "smoke" and (folder / "metrics.json").exists():
+        shutil.rmtree(folder)
+    with paths.atomic(file) as temporary:
+        temporary.write_text(run.model_dump_json(indent=2) + "\n")
+    return folder
+
+
+def check_split(run: Run, dataset: Dataset, split_hash: str) -> None:
+    """Compare a split with the one that the data notebook recorded, if it has run; StudyError if they differ."""
+    file = paths.RESULTS / run.study / "data" / f"{dataset.name}.json"
+    for recorded in read_json(file)["splits"] if file.exists() else ():
+        if (recorded["protocol"], recorded["seed"], recorded["fold"]) != (run.protocol, run.seed, run.fold):
+            continue
+        if recorded["sha256"] != split_hash:
+            raise StudyError(
+                f"the split of {run.study}/{run.id} is not the one recorded in {file}: the data or the library versions "
+                "have changed since; remove that file and the runs made with it"
+            )
+
+
+def write_run(
+    run: Run,
+    folder: Path,
+    dataset: Dataset,
+    split_hash: str,
+    network: keras.Model,
+    predictions: pd.DataFrame,
+    metrics: dict[str, Any],
+) -> None:
+    """Write what a trained run leaves, remove its checkpoints, and last write `metrics.json`: the run is complete."""
+    with paths.atomic(folder / "model.keras") as temporary:
+        network.save(temporary)
+    write_table(folder / "predictions.parquet", predictions)
+    write_json(folder / "environment.json", environment(run, dataset, split_hash, read_history(folder)))
+    for file in folder.glob("*.weights.h5"):
+        file.unlink()
+    write_json(folder / "metrics.json", metrics)
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "history.csv")
+
+
+def prediction_table(
+    split: pd.DataFrame, probabilities: np.ndarray, classes: tuple[str, ...]
+) -> pd.DataFrame:
+    """Rows of `split` with one float32 column of probability per class."""
+    table = split[["image_id", "lesion_id", "label"]].reset_index(drop=True)
+    return table.join(pd.DataFrame(probabilities.astype("float32"), columns=list(classes)))
+
+
+def environment(run: Run, dataset: Dataset, split_hash: str, history: pd.DataFrame) -> dict[str, Any]:
+    """Where, with what and from what a run came: versions, hardware, code, data, time and memory."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {
+        "python": platform.python_version(),
+        "backend": keras.backend.backend(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "platform": platform.platform(terse=True),
+        "processor": _processor(),
+        "devices": [str(device) for device in keras.distribution.list_devices()],
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_changed": bool(_git("status", "--porcelain", "--untracked-files=no", "lib", "notebooks")),
+        "images": dataset.images,
+        "dataset_manifest": dataset.manifest_hash,
+        "split_manifest": split_hash,
+        "weights": run.weights or "random",
+        "scale": run.scale,
+        "training_seconds": round(float(history["seconds"].sum()), 1),
+        "peak_memory_mib": round(peak / 2**20),
+    }
+
+
+def read_predictions(folder: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(folder / "predictions.parquet")
+    except Exception as error:
+        raise StudyError(
+            f"{folder / 'predictions.parquet'} is missing or damaged ({error}): run it again"
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    if not path.exists():
+        raise StudyError(f"{path} does not exist: the run is not finished")
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise StudyError(f"{path} is damaged ({error}): remove it and run again") from error
+
+
+def load_runs(study: str) -> pd.DataFrame:
+    """One row per finished run of a study: its place in the grid, its scale, and its scores.
+
+    The scores are recomputed from the predictions; `metrics.json` only marks that the run is finished.
+    """
+    root = paths.RESULTS / study / "runs"
+    rows = [_run_row(file.parent) for file in sorted(root.glob("**/metrics.json"))]
+    if not rows:
+        raise StudyError(f"there are no finished runs in {root}: start them with ./run_all.sh {study}")
+    return pd.DataFrame(rows)
+
+
+def load_attention(study: str) -> pd.DataFrame:
+    """One row per run and way to look (column `map`) with the mean scores against lesion masks; may be empty."""
+    rows = []
+    for file in sorted((paths.RESULTS / study / "runs").glob("**/attention.json")):
+        place, found = _place(file.parent), read_json(file)
+        for name, means in found["scores"].items():
+            own = found["head_correlation"] if name == "attention" else None
+            facts = {"images": found["images"], "map": name, "head_correlation": own}
+            rows.append(
+                place | facts | means | {"mean_map": np.array(found["mean_map"]), "folder": file.parent}
+            )
+    return pd.DataFrame(rows)
+
+
+def load_environments(study: str) -> pd.DataFrame:
+    """Processor, system, versions and code of the finished runs, one row per different one, with its number of runs."""
+    rows = []
+    for file in sorted((paths.RESULTS / study / "runs").glob("**/environment.json")):
+        found = read_json(file)
+        versions = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
+        rows.append(
+            {key: found[key] for key in ("processor", "platform", "backend", "git_commit")}
+            | {"versions": versions}
+        )
+    table = pd.DataFrame(rows)
+    return (
+        table.groupby(list(table.columns), as_index=False, dropna=False)
+        .size()
+        .rename(columns={"size": "runs"})
+    )
+
+
+def _place(folder: Path) -> dict[str, Any]:
+    run = Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
+    return {
+        key: getattr(run, key) for key in ("study", "dataset", "protocol", "backbone", "arm", "seed", "fold")
+    }
+
+
+def _run_row(folder: Path) -> dict[str, Any]:
+    facts = read_json(folder / "environment.json")
+    stored = read_json(folder / "metrics.json")
+    predictions = read_predictions(folder)
+    found = {key: facts[key] for key in ("scale", "images", "training_seconds", "peak_memory_mib")}
+    recomputed = scores.score(predictions, stored["classes"])
+    return _place(folder) | found | {"folder": folder, "intervals": stored["intervals"]} | recomputed
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except Exception:
+        return None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,201 @@
+"""The stages of a study. Each executes one notebook by papermill with the parameters of a study file.
+
+From the shell, as the Snakefile does:
+
+    python -m soft_attention.study.stages data STUDY DATASET
+    python -m soft_attention.study.stages train STUDY RUN
+    python -m soft_attention.study.stages attention STUDY RUN
+    python -m soft_attention.study.stages summary STUDY
+
+STUDY is a name in `params/` or a YAML file; RUN is a run's folder below `results/STUDY/runs`.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbconvert import HTMLExporter
+from traitlets.config import Config
+
+from soft_attention import paths
+from soft_attention.errors import StudyError, known
+from soft_attention.study.config import Run, Study
+
+SHOWN = ("epoch ", "resumed ", "report: ")
+
+
+def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str) -> None:
+    """Execute `notebook` with `parameters` and keep the executed copy as `output`.
+
+    Raises:
+        StudyError: a parameter that the notebook does not have, or a cell that failed; the executed notebook with
+            the error in it is then kept as `OUTPUT.failed.ipynb`, which the message names.
+    """
+    unknown = parameters.keys() - papermill.inspect_notebook(str(notebook)).keys()
+    if unknown:
+        raise StudyError(
+            f"{notebook.name} has no parameter {', '.join(sorted(unknown))}: see its cell tagged parameters"
+        )
+    failed = output.with_suffix(".failed.ipynb")
+    failed.parent.mkdir(parents=True, exist_ok=True)
+    failed.unlink(missing_ok=True)
+    _show_progress(name)
+    log = failed.with_suffix(".log")
+    try:
+        with _stderr_to(log):
+            _papermill(notebook, failed, parameters)
+    except papermill.PapermillExecutionError as error:
+        raise StudyError(
+            f"{name} failed: {error.ename}: {error.evalue}\n  the notebook with the error: {failed}"
+        ) from None
+    except Exception as error:  # the kernel died: out of memory, a crash in native code
+        raise StudyError(
+            f"{name} failed: {error}\n  the notebook so far: {failed}, its last words: {log}"
+        ) from error
+    log.unlink()
+    os.replace(failed, output)
+
+
+def data(study: Study, dataset: str) -> None:
+    """Get, verify, decode and split one dataset: `results/STUDY/data/DATASET.json`."""
+    runs = [run for run in study.runs() if run.dataset == dataset]
+    if not runs:
+        raise StudyError(f"the study {study.name} has no runs on {dataset!r}")
+    parameters = {
+        "study": study.name,
+        "dataset": dataset,
+        "splits": sorted({(run.protocol, run.seed, run.fold) for run in runs}),
+        "image_sizes": sorted({run.size for run in runs}),
+        "test_share": runs[0].test_share,
+        "split_folds": runs[0].split_folds,
+    }
+    parameters["splits"] = [list(split) for split in parameters["splits"]]
+    output = paths.RESULTS / study.name / "data" / f"{Path(dataset).name}.ipynb"
+    execute(paths.NOTEBOOKS / "01_data.ipynb", output, parameters, f"{study.name}/data/{dataset}")
+
+
+def train(run: Run) -> None:
+    """Train, predict and score one run: everything in its folder but the attention scores."""
+    execute(
+        paths.NOTEBOOKS / "02_train.ipynb",
+        run.folder / "notebook.ipynb",
+        run.model_dump(),
+        f"{run.study}/{run.id}",
+    )
+
+
+def attention(run: Run) -> None:
+    """Draw and score the attention of one finished run: `attention.json` and `attention/` in its folder."""
+    parameters = {"study": run.study, "run": run.id}
+    output = run.folder / "attention.ipynb"
+    execute(paths.NOTEBOOKS / "03_attention.ipynb", output, parameters, f"{run.study}/{run.id} attention")
+
+
+def summary(study: Study) -> Path:
+    """Make the tables of a study from its run folders, and the report, one self-contained HTML page."""
+    folder = paths.RESULTS / study.name
+    notebook = folder / "summary" / "summary.ipynb"
+    execute(paths.NOTEBOOKS / "05_summary.ipynb", notebook, {"study": study.name}, f"{study.name}/summary")
+    report = folder / "report.html"
+    with paths.atomic(report) as temporary:
+        temporary.write_text(html_page(notebook))
+    return report
+
+
+def html_page(notebook: Path) -> str:
+    """A notebook as one HTML page without code, that needs no network: figures are embedded, no scripts are linked."""
+    exporter = HTMLExporter(
+        exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True
+    )
+    exporter.mathjax_url = exporter.require_js_url = exporter.jquery_url = exporter.mermaid_js_url = ""
+    content = nbformat.read(notebook, as_version=4)
+    content.cells = [cell for cell in content.cells if "setup" not in cell.metadata.get("tags", [])]
+    return exporter.from_notebook_node(
+        content, {"metadata": {"name": content.metadata.get("title", notebook.stem)}}
+    )[0]
+
+
+def ensure_run(run: Run) -> Path:
+    """The folder of a finished run; a missing run of the smoke study is made on the spot, any other is an error."""
+    if not (run.folder / "metrics.json").exists():
+        if run.study != "smoke":
+            raise StudyError(f"the run {run.study}/{run.id} is not finished: ./run_all.sh {run.study}")
+        train(run)
+    return run.folder
+
+
+def find_run(study: Study, run_id: str) -> Run:
+    """The run of a study with this id; ValueError with the nearest id if there is none."""
+    runs = {run.id: run for run in study.runs()}
+    return runs[known(run_id, runs, f"run of the study {study.name}")]
+
+
+@contextmanager
+def _stderr_to(log: Path) -> Iterator[None]:
+    """Send what this process and the kernels it starts write to stderr to a file: TensorFlow's banners, crashes."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _papermill(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
+    papermill.execute_notebook(
+        str(notebook),
+        str(output),
+        parameters,
+        kernel_name="python3",
+        progress_bar=False,
+        log_output=True,
+        config=Config(
+            KernelManager={"transport": "ipc"}
+        ),  # ports would be raced for by kernels that start at once
+    )
+
+
+def _show_progress(name: str) -> None:
+    """Print the lines of a running notebook that tell its progress, under the name of the run."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter(f"[{name}] %(message)s"))
+    handler.addFilter(lambda record: record.getMessage().startswith(SHOWN))
+    handler.terminator = ""  # printed lines bring their own
+    logger = logging.getLogger("papermill")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="execute one stage of a study")
+    parser.add_argument("stage", choices=("data", "train", "attention", "summary"))
+    parser.add_argument("study")
+    parser.add_argument("what", nargs="?", help="the dataset, or the run's folder below results/STUDY/runs")
+    options = parser.parse_args(arguments)
+    try:
+        study = Study.load(options.study)
+        if options.stage == "data":
+            data(study, options.what)
+        elif options.stage == "summary":
+            print(f"report: {summary(study)}")
+        else:
+            {"train": train, "attention": attention}[options.stage](find_run(study, options.what))
+    except (StudyError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

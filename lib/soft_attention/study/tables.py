@@ -1,0 +1,245 @@
+"""The paper's tables: the published numbers beside ours.
+
+`runs` is everywhere the table of finished runs (`records.load_runs`): one row per run with study,
+dataset, protocol, backbone, arm, seed, fold and its scores. A table takes the runs of one study,
+dataset and protocol: others do not belong into one mean.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
+
+from soft_attention import paths
+from soft_attention.vocabulary import ARMS, BACKBONES
+
+METRICS = ("weighted_precision", "weighted_auc", "accuracy", "macro_recall", "balanced_accuracy")
+PUBLISHED_METRICS = METRICS[:4]
+CLASS_METRICS = ("precision", "recall", "auc")
+TASK_METRICS = ("auc", "accuracy", "sensitivity", "specificity")
+SEVEN_CLASSES = ("ham10000", "synthetic")  # the datasets whose tables have the shape of the published ones
+DASH = "–"
+
+
+# --- published numbers ----------------------------------------------------------------------------
+
+
+def published_networks() -> pd.DataFrame:
+    """The ten networks on HAM10000; accuracy_low and _high are the accuracy's 95 % Wilson interval."""
+    table = _published("networks")
+    table["accuracy_low"], table["accuracy_high"] = wilson(table["correct"], table["test_images"])
+    return table
+
+
+def published_per_class() -> pd.DataFrame:
+    """Precision, recall and AUC of the ten networks for each class of HAM10000."""
+    return _published("per_class")
+
+
+def published_splits() -> pd.DataFrame:
+    """InceptionResNetV2 with attention at test shares of 15, 20 and 30 %."""
+    return _published("splits")
+
+
+def published_claims() -> pd.DataFrame:
+    """The headline claims: value (missing where none is tabulated), where seen and how sure."""
+    return _published("claims")
+
+
+def _published(name: str) -> pd.DataFrame:
+    file = paths.PARAMS / "published" / f"{name}.csv"
+    if not file.exists():
+        raise FileNotFoundError(f"{file} is missing: it is part of the repository, check it out again")
+    return pd.read_csv(file, comment="#")
+
+
+def wilson(correct, n, level: float = 0.95):
+    """Low and high end of the Wilson interval of the share `correct` of `n`; numbers or arrays."""
+    return proportion_confint(correct, n, alpha=1 - level, method="wilson")
+
+
+def comparison_note(dataset: str, protocol: str) -> str:
+    """One sentence for a caption: how far the published columns can be compared with ours."""
+    if dataset in ("isic2017", "synthetic2017"):
+        return "Of ISIC-2017 only two sensitivities are published, and not for which task."
+    if dataset == "synthetic":
+        return "Our images are generated: the published columns are those of HAM10000 and no yardstick here."
+    if dataset != "ham10000":
+        return f"Nothing is published for {dataset}."
+    if protocol == "released":
+        return "Published: 828 test images that also chose the epoch; ours: the same rule, another draw."
+    return "Published: 828 test images that also chose the epoch; ours: other test images, opened once."
+
+
+# --- beside ours ----------------------------------------------------------------------------------
+
+
+def networks_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """The paper's network table: one row per backbone and arm that was run or published.
+
+    Columns: backbone, arm, runs (how many, over seeds and folds), images (tested per run, mean),
+    and for every metric our mean over the runs and, as `published_...`, the published value.
+    Balanced accuracy is not published; where every class occurs, as in the published test set, it
+    equals macro recall.
+    """
+    keys = ["backbone", "arm"]
+    published = _applicable(published_networks(), _dataset(runs))[[*keys, *PUBLISHED_METRICS]]
+    means = _means(runs, keys, ["n_images", *METRICS]).rename(columns={"n_images": "images"})
+    return _beside(means, published, keys, METRICS)
+
+
+def per_class_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Precision, recall and AUC of each class: our mean over the runs, and the published value.
+
+    Ours are read from the column `per_class`. A class that a run did not test has no AUC; the mean
+    is over the runs that have one.
+    """
+    keys = ["backbone", "arm", "class"]
+    published = _applicable(published_per_class(), _dataset(runs))[[*keys, *CLASS_METRICS]]
+    means = _means(_expand(runs, "per_class", "class"), keys, ["support", *CLASS_METRICS])
+    return _beside(means, published, keys, CLASS_METRICS)
+
+
+def isic2017_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """AUC, accuracy, sensitivity and specificity of each ISIC-2017 task: our mean over the runs.
+
+    Ours are read from the column `tasks`. Below them stands what is published: two sensitivities
+    that no source at hand ties to a task (task "not stated").
+    """
+    _dataset(runs)
+    means = _means(_expand(runs, "tasks", "task"), ["backbone", "arm", "task"], TASK_METRICS)
+    claims = published_claims().query("dataset == 'isic2017' and metric == 'sensitivity'")
+    published = claims[["backbone", "arm"]].assign(
+        source="published, " + claims["confidence"], task="not stated", sensitivity=claims["value"]
+    )
+    table = pd.concat([_ordered(means).assign(source="ours"), published], ignore_index=True)
+    return _whole(table)[["source", "backbone", "arm", "task", "runs", *TASK_METRICS]]
+
+
+def attention_gain(runs: pd.DataFrame, reference: str = "baseline") -> pd.DataFrame:
+    """What an arm adds to the `reference` arm of the same backbone, seed and fold, on average.
+
+    Columns: backbone, arm, pairs (runs that have their partner; the others do not count), and for
+    every metric the mean paired difference `..._gain` and, against the baseline,
+    `published_..._gain`, which rests on one pair of trainings.
+    """
+    keys = ["backbone", "arm"]
+    published = _applicable(published_networks(), _dataset(runs))
+    known_gains = _differences(published, ["backbone"], PUBLISHED_METRICS, reference)
+    ours = _differences(runs, ["backbone", "seed", "fold"], METRICS, reference)
+    gains = _means(ours, keys, METRICS).rename(columns={"runs": "pairs"})
+    table = _beside(gains, known_gains, keys, METRICS, how="left")
+    return table.rename(columns=lambda name: f"{name}_gain" if name.endswith(METRICS) else name)
+
+
+def claims_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """The published claims with our mean at the same dataset, backbone and arm beside each, where there is one.
+
+    Columns: claim, published, confidence (of the published figure), ours, runs, scale.
+    """
+    rows = []
+    for claim in published_claims().itertuples():
+        same = runs.query("dataset == @claim.dataset and backbone == @claim.backbone and arm == @claim.arm")
+        has = len(same) and claim.metric in same
+        rows.append(
+            {
+                "claim": claim.claim,
+                "published": claim.value,
+                "confidence": claim.confidence,
+                "ours": float(same[claim.metric].mean()) if has else np.nan,
+                "runs": len(same) if has else np.nan,
+                "scale": same["scale"].iloc[0] if has else None,
+            }
+        )
+    return _whole(pd.DataFrame(rows))
+
+
+def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """A table for reading: shares with `digits` decimals, counts whole, missing as an en dash."""
+
+    def cell(value) -> str:
+        if pd.isna(value):
+            return DASH
+        return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+    return table.astype(object).map(cell).rename(columns=lambda name: name.replace("_", " "))
+
+
+def _dataset(runs: pd.DataFrame) -> str:
+    """The dataset of the runs, once sure that they are of one study, dataset and protocol."""
+    for column in ("study", "dataset", "protocol"):
+        values = runs[column].unique()
+        if len(values) != 1:
+            raise ValueError(
+                f"a table takes the runs of one {column}, these are of {', '.join(sorted(values))}"
+            )
+    return runs["dataset"].iloc[0]
+
+
+def _applicable(published: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The published rows for a dataset of their seven classes, none for another one."""
+    return published if dataset in SEVEN_CLASSES else published[:0]
+
+
+def _means(runs: pd.DataFrame, keys: list[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """Mean of the metrics and the number of runs per key."""
+    groups = runs.groupby(keys)
+    means = groups[list(metrics)].mean()
+    means.insert(0, "runs", groups.size())
+    return means.reset_index()
+
+
+def _expand(runs: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    """The nested scores in `column`, one row per run and entry: backbone, arm, entry, its scores."""
+    if column not in runs:
+        raise ValueError(f"these runs have no scores by {name}: their column {column} is missing")
+    rows = [
+        {"backbone": run.backbone, "arm": run.arm, name: entry, **scores}
+        for run in runs.itertuples()
+        for entry, scores in getattr(run, column).items()
+    ]
+    table = pd.DataFrame(rows)
+    return table.astype(dict.fromkeys(table.columns[3:], float))  # a missing AUC is None until here
+
+
+def _beside(
+    ours: pd.DataFrame, published: pd.DataFrame, keys: list[str], metrics: Sequence[str], how: str = "outer"
+) -> pd.DataFrame:
+    """Ours and published joined on `keys`, each metric followed by its published column."""
+    published = published.rename(columns={metric: f"published_{metric}" for metric in metrics})
+    table = ours.merge(published, on=keys, how=how)
+    pairs = [name for metric in metrics for name in (metric, f"published_{metric}") if name in table]
+    rest = [name for name in ours if name not in metrics]
+    return _whole(_ordered(table[[*rest, *pairs]]))
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Sorted by backbone and arm, as the study lists them, then by class or task."""
+    rank = {name: place for place, name in enumerate((*BACKBONES, *ARMS))}
+    keys = [name for name in ("backbone", "arm", "class", "task") if name in table]
+    return table.sort_values(
+        keys, key=lambda names: names.map(lambda name: rank.get(name, name)), ignore_index=True
+    )
+
+
+def _whole(table: pd.DataFrame) -> pd.DataFrame:
+    """Counts as integers, also beside missing ones."""
+    counts = [name for name in ("runs", "images", "pairs", "support") if name in table]
+    return table.assign(**{name: table[name].round().astype("Int64") for name in counts})
+
+
+def _differences(
+    table: pd.DataFrame, keys: list[str], metrics: Sequence[str], reference: str
+) -> pd.DataFrame:
+    """Every other arm minus the reference arm with the same keys; rows without a partner are left out."""
+    repeated = table[table.duplicated([*keys, "arm"])]
+    if not repeated.empty:
+        place = ", ".join(f"{key} {repeated[key].iloc[0]}" for key in [*keys, "arm"])
+        raise ValueError(f"two runs stand in the same place of the grid: {place}")
+    table = table[[*keys, "arm", *metrics]]
+    base, others = table[table["arm"] == reference], table[table["arm"] != reference]
+    pairs = others.merge(base.drop(columns="arm"), on=keys, suffixes=("", "_of_reference"))
+    for metric in metrics:
+        pairs[metric] -= pairs.pop(f"{metric}_of_reference")
+    return pairs

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Runs a study, end to end:  ./run_all.sh [STUDY] [options for snakemake]
+#
+#   ./run_all.sh                 the demo study: generated images, no network data, no GPU
+#   ./run_all.sh demo -n         only show the plan
+#   ./run_all.sh cpu             real images, a small network (DATA_MIRROR=folder-or-URL for a mirror of the data)
+#   ./run_all.sh released        the authors' recipe; needs a GPU
+#
+# Running it again does only what is missing; a run that was killed goes on after its last epoch.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source lib/environment.sh
+
+case "${1:-}" in
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit ;;
+    "" | -*) study=demo ;;
+    *) study=$1; shift ;;
+esac
+
+set_up_environment
+if command -v flock >/dev/null; then
+    exec 9>.run_all.lock
+    flock -n 9 || fail "another ./run_all.sh is at work in this folder"
+fi
+
+gpus=$(nvidia-smi -L 2>/dev/null | grep -c GPU || true)
+[ "$gpus" -gt 0 ] && set -- --resources gpu=1 "$@"   # runs take turns on a GPU
+
+snakemake --cores all --keep-going --rerun-incomplete --rerun-triggers mtime --nolock \
+    --scheduler greedy --quiet all --config study="$study" "$@" || fail "some of the study '$study' failed: the messages above say what, and where the notebook with the error is"

@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """A folder with the official files of HAM10000 and ISIC 2017 (see README, 'Real data')."""
+    folder = Path(os.environ.get("DATA_MIRROR") or ROOT.parent / "shared" / "data")
+    if not (folder / "HAM10000_metadata.csv").exists():
+        pytest.skip("no mirror of the real images: set DATA_MIRROR to a folder with the official files")
+    return folder

@@ -1,0 +1,215 @@
+"""No lesion on two sides, the authors' numbers, and every image in exactly one subset."""
+
+import hashlib
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soft_attention.data import splits
+from soft_attention.data.batches import released_class_totals
+from soft_attention.data.datasets import Dataset
+from soft_attention.data.splits import PROTOCOLS, audit_split, make_split
+from soft_attention.errors import StudyError
+
+HAM_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+
+
+@pytest.fixture(scope="module")
+def ham(mirror) -> Dataset:
+    table = pd.read_csv(mirror / "HAM10000_metadata.csv").rename(columns={"dx": "label"})
+    truth = pd.read_csv(mirror / "ISIC2018_Task3_Test_GroundTruth.csv", index_col="image")
+    label = truth.idxmax(axis="columns").str.lower()
+    external = pd.DataFrame({"image_id": label.index, "label": label.values, "lesion_id": label.index})
+    return Dataset("ham10000", table, HAM_CLASSES, "mirror", external)
+
+
+def lesions(sizes: dict[str, list[int]], name: str = "own") -> Dataset:
+    """A dataset: for each class, lesions with so many images; those of a lesion lie apart."""
+    rows = [
+        (view, label, f"{label}-{number}")
+        for label, counts in sizes.items()
+        for number, count in enumerate(counts)
+        for view in range(count)
+    ]
+    table = pd.DataFrame(sorted(rows), columns=["view", "label", "lesion_id"])
+    table["image_id"] = table["lesion_id"] + "-" + table["view"].astype(str)
+    return Dataset(name, table, tuple(sizes), "own")
+
+
+def counts(split: pd.DataFrame, subset: str) -> dict[str, int]:
+    return split.loc[split["subset"] == subset, "label"].value_counts().to_dict()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2021])
+def test_released_gives_the_authors_counts_for_every_seed(ham, seed):
+    split = make_split(ham, "released", seed)
+    assert (split["subset"] == "train").sum() == 9187
+    assert [counts(split, "test")[name] for name in HAM_CLASSES] == [23, 26, 66, 6, 34, 663, 10]
+    assert [counts(split, "train")[name] for name in HAM_CLASSES] == [
+        304,
+        488,
+        1033,
+        109,
+        1079,
+        6042,
+        132,
+    ]
+    assert set(split["subset"]) == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    ("share", "test", "augmented"), [(0.15, 828, 51699), (0.2, 1103, 52012), (0.3, 1655, 51010)]
+)
+def test_released_gives_the_authors_totals_at_every_share(ham, share, test, augmented):
+    split = make_split(ham, "released", test_share=share)
+    assert (split["subset"] == "test").sum() == test
+    assert sum(released_class_totals(counts(split, "train")).values()) == augmented
+
+
+def test_released_tests_on_single_image_lesions_only_and_cannot_know_near_duplicates(ham):
+    split = make_split(ham, "released", 0)
+    images = split.groupby("lesion_id")["image_id"].transform("size")
+    assert (images[split["subset"] == "test"] == 1).all()
+    facts = audit_split(split)
+    assert facts["shared_lesions"] == 0
+    assert 0 < facts["near_duplicates"] <= 18
+
+
+def test_clean_folds_of_ham10000_are_stratified(ham):
+    split = make_split(ham, "clean", seed=3, fold=2)
+    facts = audit_split(split)
+    assert facts["near_duplicates"] == facts["shared_groups"] == 0
+    assert facts["images"] == 10015 and facts["lesions"] == 7470
+    assert split["group"].nunique() == 7470 - 18
+    for subset, share in {"train": 0.8 * 6 / 7, "validation": 0.8 / 7, "test": 0.2}.items():
+        shares = pd.Series(facts["counts"][subset]) / ham.table["label"].value_counts()
+        assert (shares - share).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("protocol", ["released", "clean"])
+def test_a_seed_repeats_and_another_seed_differs(protocol):
+    dataset = lesions({"a": [1, 1, 2, 3] * 10, "b": [1, 1, 2, 3] * 10})
+    hashes = [audit_split(make_split(dataset, protocol, seed))["sha256"] for seed in (0, 0, 1)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_official_test_set_of_ham10000_is_the_external_one(ham):
+    split = make_split(ham, "official", 0)
+    assert list(split["image_id"]) == [*ham.table["image_id"], *ham.external["image_id"]]
+    facts = audit_split(split)
+    test = {"nv": 909, "bkl": 217, "mel": 171, "bcc": 93, "df": 44, "akiec": 43, "vasc": 35}
+    assert facts["counts"]["test"] == test
+    assert facts["near_duplicates"] == 0
+    assert sum(facts["counts"]["validation"].values()) == pytest.approx(10015 / 7, rel=0.01)
+
+
+def test_official_partitions_are_taken_as_published():
+    dataset = lesions({"a": [1] * 6, "b": [1] * 6}, "isic2017")
+    dataset.table["partition"] = ["train", "train", "validation", "test"] * 3
+    split = make_split(dataset, "official")
+    assert list(split["subset"]) == list(dataset.table["partition"])
+
+
+many_lesions = st.lists(st.integers(1, 4), min_size=15, max_size=30)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.fixed_dictionaries({"a": many_lesions, "b": many_lesions, "c": many_lesions}),
+    st.integers(0, 2**32 - 1),
+)
+def test_clean_never_divides_a_lesion_and_uses_every_row_once(sizes, seed):
+    dataset = lesions(sizes)
+    tested = []
+    for fold in range(3):
+        split = make_split(dataset, "clean", seed, fold, folds=3, validation_share=0.25)
+        assert list(split["image_id"]) == list(dataset.table["image_id"])
+        assert (split.groupby("lesion_id")["subset"].nunique() == 1).all()
+        assert set(split["subset"]) == {"train", "validation", "test"}
+        tested += list(split.loc[split["subset"] == "test", "image_id"])
+    assert sorted(tested) == sorted(dataset.table["image_id"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.fixed_dictionaries({"a": many_lesions, "b": many_lesions}), st.integers(0, 2**32 - 1))
+def test_released_never_tests_on_a_lesion_with_two_images(sizes, seed):
+    dataset = lesions({label: [1, 1, 1, *counts] for label, counts in sizes.items()})
+    split = make_split(dataset, "released", seed, test_share=0.3)
+    assert (split.loc[split["subset"] == "test"].groupby("lesion_id").size() == 1).all()
+    assert (split.groupby("lesion_id")["subset"].nunique() == 1).all()
+    assert list(split["image_id"]) == list(dataset.table["image_id"])
+
+
+def test_near_duplicate_pairs_join_lesions_also_in_a_chain(monkeypatch):
+    dataset = lesions({"a": [2] * 10, "b": [1] * 10})
+    pairs = pd.DataFrame(
+        [("a-1-0", "a-2-1"), ("a-2-0", "a-3-0"), ("a-4-0", "elsewhere")],
+        columns=["image_id_a", "image_id_b"],
+    )
+    monkeypatch.setattr(splits, "duplicate_pairs", lambda: pairs)
+    split = make_split(dataset, "clean", folds=3, validation_share=0.3)
+    group = split.set_index("image_id")["group"]
+    assert set(group[["a-1-0", "a-1-1", "a-2-0", "a-2-1", "a-3-0", "a-3-1"]]) == {"a-1"}
+    assert group["a-4-0"] == "a-4"
+    assert split["group"].nunique() == 18
+
+
+def leak(split: pd.DataFrame, column: str) -> str:
+    """Move one of several images of a group to another subset; returns its `column`."""
+    row = split.index[split["group"].duplicated()][0]
+    split.loc[row, "subset"] = "test" if split.loc[row, "subset"] == "train" else "train"
+    return split.loc[row, column]
+
+
+def test_audit_names_a_lesion_on_two_sides():
+    split = make_split(lesions({"a": [2] * 20, "b": [2] * 20}), "clean")
+    lesion = leak(split, "lesion_id")
+    with pytest.raises(StudyError, match=f"lesion_id '{lesion}' is in"):
+        audit_split(split)
+
+
+def test_audit_names_a_group_of_near_duplicates_on_two_sides(monkeypatch):
+    pairs = pd.DataFrame({"image_id_a": ["a-0-0"], "image_id_b": ["a-7-0"]})
+    monkeypatch.setattr(splits, "duplicate_pairs", lambda: pairs)
+    split = make_split(lesions({"a": [1] * 20, "b": [1] * 20}), "clean")
+    leak(split, "group")
+    with pytest.raises(StudyError, match="group 'a-0' is in"):
+        audit_split(split)
+
+
+def test_audit_names_an_image_with_two_rows():
+    split = make_split(lesions({"a": [1] * 20, "b": [1] * 20}), "released")
+    with pytest.raises(StudyError, match="image 'a-0-0' has two rows"):
+        audit_split(pd.concat([split, split[split["image_id"] == "a-0-0"]], ignore_index=True))
+
+
+def test_manifest_hash_is_that_of_the_sorted_rows():
+    rows = [("i2", "b", "l2", "l2", "test"), ("i1", "a", "l1", "l1", "train")]
+    split = pd.DataFrame(rows, columns=["image_id", "label", "lesion_id", "group", "subset"])
+    text = b"image_id,label,group,subset\ni1,a,l1,train\ni2,b,l2,test\n"
+    facts = audit_split(split)
+    assert facts["sha256"] == hashlib.sha256(text).hexdigest()
+    assert facts["counts"] == {"train": {"a": 1}, "test": {"b": 1}}
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+def test_a_class_missing_from_a_subset_is_named():
+    with pytest.raises(StudyError, match=r"no image of class 'rare' in the (validation|test) subset"):
+        make_split(lesions({"a": [1] * 50, "rare": [3, 3]}), "clean")
+    with pytest.raises(StudyError, match="no image of class 'rare' in the test subset"):
+        make_split(lesions({"a": [1] * 50, "rare": [3, 3]}), "released")
+    with pytest.raises(StudyError, match="class 'rare' has one lesion with a single image"):
+        make_split(lesions({"a": [1] * 50, "rare": [1, 3]}), "released")
+
+
+def test_impossible_requests_are_refused():
+    dataset = lesions({"a": [1] * 20, "b": [1] * 20})
+    with pytest.raises(ValueError, match=r"unknown protocol 'claen'.*did you mean 'clean'"):
+        make_split(dataset, "claen")
+    with pytest.raises(ValueError, match="fold 5 does not exist: with 5 folds it is 0 to 4"):
+        make_split(dataset, "clean", fold=5)
+    with pytest.raises(ValueError, match="'own' has no official test set; ham10000 and isic2017 have one"):
+        make_split(dataset, "official")
+    assert PROTOCOLS == ("released", "clean", "official")

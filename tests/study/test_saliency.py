@@ -1,0 +1,228 @@
+import importlib.util
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soft_attention.study import saliency
+
+MEASURES = (saliency.energy_inside, saliency.pointing_game, saliency.iou_at_area)
+
+
+@pytest.fixture
+def masks():
+    """Three lesions on 20 x 20 pixels, of area share .25, .08 and .01."""
+    masks = np.zeros((3, 20, 20), bool)
+    masks[0, :10, :10] = masks[1, 4:8, 2:10] = masks[2, 18:, 18:] = True
+    return masks
+
+
+def shares(masks):
+    return masks.mean(axis=(1, 2))
+
+
+# --- reference maps and resizing ------------------------------------------------------------------
+
+
+def test_reference_maps_sum_to_one():
+    assert saliency.uniform_map((3, 4)) == pytest.approx(np.full((3, 4), 1 / 12))
+    bell = saliency.centred_gaussian((5, 8))
+    assert bell.sum() == pytest.approx(1)
+    assert bell == pytest.approx(bell[::-1, ::-1])
+    assert np.unravel_index(bell.argmax(), bell.shape)[0] == 2
+
+
+def test_gaussian_width_is_a_share_of_the_side():
+    bell = saliency.centred_gaussian((1, 1000), sigma=0.1)[0]
+    position = (np.arange(1000) + 0.5) / 1000 - 0.5
+    assert np.sqrt((bell * position**2).sum()) == pytest.approx(0.1, rel=1e-3)
+    with pytest.raises(ValueError, match="sigma=0"):
+        saliency.centred_gaussian((3, 3), sigma=0)
+
+
+@pytest.mark.parametrize(("cells", "size"), [((7, 7), 56), ((2, 3), (9, 10)), ((8, 8), 8), ((1, 1), 5)])
+def test_resizing_is_bilinear_as_keras_does_it(cells, size):
+    maps = np.random.default_rng(0).random((4, *cells)).astype("float32")
+    both = (size, size) if isinstance(size, int) else size
+    expected = keras.ops.image.resize(maps[..., None], both, interpolation="bilinear")
+    found = saliency.resize_maps(maps, size)
+    assert found == pytest.approx(keras.ops.convert_to_numpy(expected)[..., 0], abs=1e-5)
+
+
+# --- maps against masks ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_map_equal_to_the_mask_scores_one_and_its_inverse_zero(measure, masks):
+    assert measure(masks.astype("float32"), masks) == pytest.approx(1)
+    assert measure(1 - masks.astype("float32"), masks) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("constant", [0.0, 1 / 49, 3.0])
+def test_a_map_without_preference_scores_chance(constant, masks):
+    maps, share = saliency.resize_maps(np.full((3, 7, 7), constant), 20), shares(masks)
+    assert saliency.energy_inside(maps, masks) == pytest.approx(share)
+    assert saliency.pointing_game(maps, masks) == pytest.approx(share)
+    assert saliency.iou_at_area(maps, masks) == pytest.approx(share / (2 - share))
+
+
+def test_half_inside():
+    maps = np.array([[[3.0, 1.0], [0.0, 0.0]]])
+    masks = np.array([[[1, 0], [1, 0]]])
+    assert saliency.energy_inside(maps, masks) == pytest.approx(0.75)
+    assert saliency.pointing_game(maps, masks) == pytest.approx(1)
+    assert saliency.iou_at_area(maps, masks) == pytest.approx(1 / 3)  # keeps the upper row
+    # The best three: the upper row, and the lower row shares one place; the best one is inside.
+    assert saliency.iou_curve(maps, masks, (0.25, 0.75)) == pytest.approx(np.array([[3 / 7, 1 / 2]]))
+
+
+def test_iou_curve_peaks_at_the_quantile_of_the_lesion(masks):
+    curve = saliency.iou_curve(masks.astype("float32"), masks, (0.5, 0.75, 0.92, 0.99))
+    assert curve.argmax(axis=1).tolist() == [1, 2, 3]
+    assert curve.max(axis=1) == pytest.approx(1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 1e6))
+def test_measures_are_shares_and_ignore_the_scale_of_the_map(seed, scale):
+    rng = np.random.default_rng(seed)
+    maps, masks = rng.random((5, 6, 6)) ** 4, rng.random((5, 6, 6)) < rng.random()
+    masks[:, 0, 0] = True
+    for measure in MEASURES:
+        values = measure(maps, masks)
+        assert ((values >= 0) & (values <= 1)).all()
+        assert values == pytest.approx(measure(maps * scale, masks))
+    assert saliency.entropy(maps) == pytest.approx(saliency.entropy(maps * scale))
+
+
+def test_masks_may_be_0_and_255(masks):
+    maps = np.random.default_rng(0).random(masks.shape)
+    expected = saliency.energy_inside(maps, masks)
+    assert saliency.energy_inside(maps, masks.astype("uint8") * 255) == pytest.approx(expected)
+
+
+def test_impossible_maps_and_masks_are_refused(masks):
+    maps = np.ones(masks.shape)
+    with pytest.raises(ValueError, match="use resize_maps first"):
+        saliency.energy_inside(maps[:, :7, :7], masks)
+    with pytest.raises(ValueError, match="mask 1 marks no lesion"):
+        saliency.iou_at_area(maps, masks & (np.arange(3) != 1)[:, None, None])
+    for wrong in (-1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="negative or not a number"):
+            saliency.entropy(np.where(masks, wrong, maps))
+
+
+# --- maps alone -----------------------------------------------------------------------------------
+
+
+def test_spread_of_known_maps():
+    one, half = np.zeros((4, 4)), np.zeros((4, 4))
+    one[1, 2], half[:2] = 5, 0.1
+    maps = np.stack([saliency.uniform_map((4, 4)), half, one, np.zeros((4, 4))])
+    assert saliency.effective_cells(maps) == pytest.approx([16, 8, 1, 16])
+    assert saliency.entropy(maps) == pytest.approx([1, np.log(8) / np.log(16), 0, 1], abs=1e-12)
+    assert saliency.entropy(np.ones((2, 1, 1))) == pytest.approx(1)
+
+
+def test_head_correlation_of_known_heads():
+    rng = np.random.default_rng(0)
+    ramp = np.arange(6.0).reshape(2, 3)
+    copies = np.stack([ramp, 2 * ramp + 1, ramp])
+    opposite = np.stack([ramp, -ramp, np.full((2, 3), 1 / 6)])  # the constant head is left out
+    single = np.stack([ramp, np.zeros((2, 3)), np.zeros((2, 3))])
+    found = saliency.head_correlation(np.stack([copies, opposite, single]))
+    assert found[:2] == pytest.approx([1, -1])
+    assert np.isnan(found[2])
+    heads = rng.random((1, 5, 4, 4))
+    expected = np.corrcoef(heads[0].reshape(5, -1))[np.triu_indices(5, 1)].mean()
+    assert saliency.head_correlation(heads) == pytest.approx(expected)
+
+
+def test_table_of_scores(masks):
+    maps = np.stack([saliency.uniform_map((5, 5))] * 3).astype("float32")
+    table = saliency.score_maps(maps, masks, batch_size=2)
+    assert list(table) == ["area", "energy", "lift", "pointing", "iou", "entropy", "effective_cells"]
+    assert table["area"].tolist() == pytest.approx([0.25, 0.08, 0.01])
+    assert table["lift"].tolist() == pytest.approx([1, 1, 1])
+    assert table["effective_cells"].tolist() == pytest.approx([25] * 3)
+    with pytest.raises(ValueError, match=r"received \(3, 5, 5\) and \(2, 20, 20\)"):
+        saliency.score_maps(maps, masks[:2])
+
+
+# --- Grad-CAM -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def network():
+    """Two 1 x 1 filters, their average and a dense layer; a second path leads around the filters."""
+    image = keras.Input((4, 5, 3), name="image")
+    features = keras.layers.Conv2D(2, 1, name="filters")(image)
+    mean = keras.layers.GlobalAveragePooling2D()(features)
+    around = keras.layers.GlobalAveragePooling2D()(image)
+    scores = keras.layers.Dense(3, name="logits")(keras.layers.Concatenate()([mean, around]))
+    model = keras.Model(image, keras.layers.Softmax(name="probabilities")(scores))
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def by_hand(network, images, classes):
+    """The gradient of a score by every position of filter k is the dense weight of k over H * W."""
+    kernel, bias = network.get_layer("filters").get_weights()
+    features = images @ kernel[0, 0] + bias
+    weights = network.get_layer("logits").get_weights()[0][:2, classes] / 20
+    return np.maximum(np.einsum("nhwk,kn->nhw", features, weights), 0)
+
+
+def test_grad_cam_of_the_predicted_class_by_hand(network):
+    images = np.random.default_rng(1).normal(size=(7, 4, 5, 3)).astype("float32")
+    predicted = keras.ops.convert_to_numpy(network(images)).argmax(axis=1)
+    assert len(set(predicted)) > 1
+    found = saliency.grad_cam(network, images, "filters")
+    assert found.dtype == np.float32
+    assert found == pytest.approx(by_hand(network, images, predicted), abs=1e-6)
+
+
+@pytest.mark.parametrize("chosen", [2, np.arange(7) % 3])
+def test_grad_cam_of_a_given_class_in_batches(network, chosen):
+    images = np.random.default_rng(1).normal(size=(7, 4, 5, 3)).astype("float32")
+    found = saliency.grad_cam(network, images, "filters", chosen, batch_size=3)
+    assert found == pytest.approx(by_hand(network, images, np.broadcast_to(chosen, 7)), abs=1e-6)
+
+
+def test_grad_cam_takes_a_tensor_and_bytes(network):
+    images = np.random.default_rng(2).integers(0, 255, (2, 4, 5, 3), "uint8")
+    found = saliency.grad_cam(network, images, network.get_layer("filters").output, 0)
+    assert found == pytest.approx(by_hand(network, images.astype("float32"), [0, 0]), rel=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_grad_cam_on_every_backend(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "predicted", __file__],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_grad_cam_refuses_what_it_cannot_explain(network):
+    images = np.zeros((1, 4, 5, 3), "float32")
+    with pytest.raises(ValueError, match="No such layer: nowhere"):
+        saliency.grad_cam(network, images, "nowhere")
+    with pytest.raises(ValueError, match=r"needs features \(N, H, W, C\)"):
+        saliency.grad_cam(network, images, "logits")
+    headless = keras.Model(network.input, network.get_layer("logits").output)
+    with pytest.raises(ValueError, match="ends in logits, which is no Softmax layer"):
+        saliency.grad_cam(headless, images, "filters")
+    stranger = keras.layers.Conv2D(2, 1)(keras.Input((4, 5, 3)))
+    with pytest.raises(ValueError, match="not connected"):
+        saliency.grad_cam(network, images, stranger)
