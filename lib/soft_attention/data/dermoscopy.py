@@ -80,9 +80,9 @@ def look(camera, size, radius, centre_bias) -> np.ndarray:
     radius = radius * camera.uniform(0.9, 1.1) * min(size)
     room = np.maximum(np.array([width, height]) / 2 - 1.2 * radius, 0)
     shift = (1 - centre_bias) * room * camera.uniform(-1, 1, 2)
-    y, x = np.mgrid[:height, :width] + 0.5
-    z = (x - width / 2 - shift[0]) + 1j * (y - height / 2 - shift[1])
-    return z / radius * np.exp(2j * np.pi * camera.random())
+    x = np.arange(width) + 0.5 - width / 2 - shift[0]
+    y = np.arange(height) + 0.5 - height / 2 - shift[1]
+    return (x + 1j * y[:, None]) / radius * np.exp(2j * np.pi * camera.random())
 
 
 def outline(lesion, recipe: Recipe, z) -> np.ndarray:
@@ -103,13 +103,13 @@ def outline(lesion, recipe: Recipe, z) -> np.ndarray:
 def paint_lesion(lesion, recipe: Recipe, rgb, z, level) -> tuple[np.ndarray, np.ndarray]:
     """Lay the ground, the body's layers and the cue's layers over the skin of the lesion's pixels (N, 3)."""
     body = smoothstep(1 - level, 0, lesion.uniform(*recipe.softness))
-    mottle = np.exp(0.3 * noise(lesion, z, 0.3) + 0.2 * noise(lesion, z, 0.07))
+    patches = noise(lesion, z, 0.3)
+    mottle = np.exp(0.3 * patches + 0.2 * noise(lesion, z, 0.07))
     rgb = MELANIN(rgb, body * mottle * lesion.uniform(*recipe.melanin))
     rgb = BLOOD(rgb, body * mottle * lesion.uniform(*recipe.blood))
     rgb = lay(lesion, recipe.body, rgb, z, body)
     centre = CUE_OFFSET * np.exp(2j * np.pi * lesion.random())
-    wobble = 0.08 * noise(lesion, z, 0.3)
-    distance = np.maximum(np.abs(z - centre) / CUE_RADIUS + wobble, level)
+    distance = np.maximum(np.abs(z - centre) / CUE_RADIUS + 0.08 * patches, level)
     return lay(lesion, recipe.cue, rgb, z - centre, smoothstep(1 - distance, 0, 0.5)), distance < 1
 
 
@@ -130,7 +130,7 @@ def skin(lesion, camera, tone: int, size) -> np.ndarray:
     melanin = (
         SKIN_MELANIN[tone]
         * lesion.uniform(0.8, 1.2)
-        * np.exp(0.15 * texture(camera, size, 8) + 0.1 * texture(camera, size, 40))
+        * np.exp(0.15 * texture(camera, size, 8))
     )
     blood = lesion.uniform(0.02, 0.2) * np.exp(
         0.4 * texture(camera, size, 10) + 0.2 * texture(camera, size, 50)
@@ -200,11 +200,13 @@ def bubbles(camera, size) -> np.ndarray:
 def photograph(camera, rgb):
     """Lighting gradient, vignette, colour cast, exposure and sensor noise."""
     height, width = rgb.shape[:2]
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    x = np.linspace(-1, 1, width, dtype=np.float32) * width / height
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    far = np.hypot(x, y)
     slope = camera.normal(0, 0.04, 2)
-    light = 1 + slope[0] * x + slope[1] * y - camera.uniform(0, 0.1) * (x**2 + y**2)
+    light = 1 + slope[0] * x + slope[1] * y - camera.uniform(0, 0.06) * far**2
     if camera.random() < 0.15:  # the rim of the tube
-        light *= smoothstep(np.hypot(x * width / height, y), camera.uniform(1.25, 1.5), 1.15)
+        light *= smoothstep(far, camera.uniform(1.25, 1.5), 1.15)
+    light += 0.01 * camera.standard_normal(light.shape, np.float32)
     cast = np.exp(camera.normal(0, [0.04, 0.04, 0.06])) * camera.uniform(0.88, 1.08)
-    grain = 0.008 * camera.standard_normal(rgb.shape, np.float32)
-    return rgb * (light[..., None] * cast).astype(np.float32) + grain
+    return rgb * light[..., None] * cast.astype(np.float32)

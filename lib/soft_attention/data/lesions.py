@@ -118,7 +118,8 @@ def gyri(rng, z):
 def lacunae(rng, z):
     """Round lakes of blood with pale septa between them."""
     near, second = cells(rng, z, 0.34, 0.2).T
-    return smoothstep(second - near, 0.05, 0.35) * smoothstep(near, 0.65, 0.35)
+    depth = smoothstep(noise(rng, z, 0.4), -2, 0.5)
+    return depth * smoothstep(second - near, 0.05, 0.35) * smoothstep(near, 0.65, 0.35)
 
 
 def follicles(rng, z):
@@ -229,7 +230,7 @@ RECIPES = {
     "mel": Recipe(
         melanin=(0.5, 1.3),
         blood=(0.0, 0.3),
-        cue=(Layer(everywhere, BLUE_WHITE, 0.9), Layer(clouds, CLOT, 0.25)),
+        cue=(Layer(everywhere, BLUE_WHITE, 0.9), Layer(clouds, WHITE, 0.35)),
         body=(
             Layer(one_side, MELANIN, 0.8),
             Layer(broken_network, MELANIN, 0.6),
