@@ -1,7 +1,7 @@
-"""Draw one dermoscopic-looking picture: skin, a lesion, and what else a dermatoscope shows (hair, ruler, bubbles).
+"""Draw one dermoscopic-looking picture: skin, a lesion, and what lies over them (hair, ruler, bubbles).
 
-A lesion is fixed by its seed; a view of it by the seed and the number of the view. The lesion's mask and the place of
-the cue that tells its class are exact, because nothing of the lesion is drawn outside its mask.
+A lesion is fixed by its seed, a view of it by the seed and the number of the view. The lesion's mask and the
+place of the cue that tells its class are exact: nothing of either is drawn outside.
 """
 
 from collections.abc import Sequence
@@ -53,10 +53,12 @@ def draw_lesion(
         centre_bias: 1 puts every lesion in the middle, 0 anywhere where it fits in.
 
     Raises:
-        ValueError: for an unknown label; the message names the known ones.
+        ValueError: for an unknown label (the message names the known ones) or a centre_bias outside 0 to 1.
     """
     if label not in RECIPES:
         raise ValueError(f"no recipe for the class {label!r}; there are {', '.join(RECIPES)}")
+    if not 0 <= centre_bias <= 1:
+        raise ValueError(f"centre_bias must lie between 0 and 1, not at {centre_bias}")
     lesion = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     camera = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, view)))
 
@@ -71,7 +73,7 @@ def draw_lesion(
     return Picture(np.round(255 * np.clip(rgb, 0, 1)).astype(np.uint8), mask, cue, tone + 1)
 
 
-# --- The lesion -----------------------------------------------------------------------------------------------------
+# The lesion
 
 
 def look(camera, size, radius, centre_bias) -> np.ndarray:
@@ -82,20 +84,20 @@ def look(camera, size, radius, centre_bias) -> np.ndarray:
     shift = (1 - centre_bias) * room * camera.uniform(-1, 1, 2)
     x = np.arange(width) + 0.5 - width / 2 - shift[0]
     y = np.arange(height) + 0.5 - height / 2 - shift[1]
-    return (x + 1j * y[:, None]) / radius * np.exp(2j * np.pi * camera.random())
+    z = (x + 1j * y[:, None]) / radius * np.exp(2j * np.pi * camera.random())
+    return z.astype(np.complex64)
 
 
 def outline(lesion, recipe: Recipe, z) -> np.ndarray:
     """How far out each position is: 0 in the centre, 1 on the border."""
     order = np.arange(2, 17)
-    waves = lesion.standard_normal((2, order.size)) * np.where(
-        order == 2, 0.1, 0.5 * recipe.irregularity / order
-    )
+    height = np.where(order == 2, 0.1, 0.5 * recipe.irregularity / order)  # order 2 makes it oblong
+    waves = height * lesion.standard_normal((2, order.size))
     angles = np.linspace(-np.pi, np.pi, 721)
     phases = np.outer(angles, order)
     radius = np.exp(np.cos(phases) @ waves[0] + np.sin(phases) @ waves[1])
-    level = np.abs(z) / np.interp(np.angle(z), angles, radius)
-    near = level < 1.5
+    level = np.abs(z) / np.interp(np.angle(z), angles, radius).astype(np.float32)
+    near = level < 1.3
     level[near] += 0.2 * recipe.irregularity * level[near] * noise(lesion, z[near], 0.12)
     return level
 
@@ -114,7 +116,7 @@ def paint_lesion(lesion, recipe: Recipe, rgb, z, level) -> tuple[np.ndarray, np.
 
 
 def lay(lesion, layers, rgb, z, window):
-    """Lay structures over the colours (N, 3) where the window is open; no two lesions have them equally strong."""
+    """Lay structures over the colours (N, 3) where the window is open, in each lesion a little different."""
     inside = window > 0
     for layer in layers:
         strength = layer.strength * lesion.uniform(0.7, 1.1) * window[inside]
@@ -122,19 +124,14 @@ def lay(lesion, layers, rgb, z, window):
     return rgb
 
 
-# --- The skin and the photograph ------------------------------------------------------------------------------------
+# The skin and the photograph
 
 
 def skin(lesion, camera, tone: int, size) -> np.ndarray:
     """Skin of a Fitzpatrick tone with mottling and fine relief: (H, W, 3), 0 to 1."""
-    melanin = (
-        SKIN_MELANIN[tone]
-        * lesion.uniform(0.8, 1.2)
-        * np.exp(0.15 * texture(camera, size, 8))
-    )
-    blood = lesion.uniform(0.02, 0.2) * np.exp(
-        0.4 * texture(camera, size, 10) + 0.2 * texture(camera, size, 50)
-    )
+    melanin = lesion.uniform(0.8, 1.2) * SKIN_MELANIN[tone] * np.exp(0.15 * texture(camera, size, 8))
+    blood = lesion.uniform(0.02, 0.2) * np.exp(0.4 * texture(camera, size, 10))
+    blood *= np.exp(0.2 * texture(camera, size, 50))
     rgb = np.tile(np.float32(PALE), (melanin.size, 1))
     rgb = BLOOD(MELANIN(rgb, melanin.ravel()), blood.ravel()).reshape(*size, 3)
     return rgb * (1 + 0.02 * texture(camera, size, 90))[..., None]
@@ -148,13 +145,14 @@ def texture(camera, size, grains: int) -> np.ndarray:
 
 def add_artefacts(camera, rgb):
     """Hair, a ruler's marks and gel bubbles, each in some of the pictures."""
+    size = rgb.shape[:2]
     hairs = camera.poisson(camera.choice([0, 2, 10], p=[0.55, 0.35, 0.1]))
-    dark = strokes(rgb.shape[:2], [hair(camera, rgb.shape[:2]) for _ in range(hairs)])
+    dark = strokes(size, [hair(camera, size) for _ in range(hairs)])
     rgb = rgb * (1 - camera.uniform(0.3, 0.7) * dark)[..., None]
     if camera.random() < 0.12:
-        rgb = rgb * (1 - 0.8 * strokes(rgb.shape[:2], ruler(camera, rgb.shape[:2])))[..., None]
+        rgb = rgb * (1 - 0.8 * strokes(size, ruler(camera, size)))[..., None]
     if camera.random() < 0.12:
-        rgb = rgb + bubbles(camera, rgb.shape[:2])[..., None]
+        rgb = rgb + bubbles(camera, size)[..., None]
     return rgb
 
 
@@ -177,7 +175,7 @@ def ruler(camera, size) -> list[np.ndarray]:
 
 def strokes(size, lines: list[np.ndarray]) -> np.ndarray:
     """Thin blurred lines through complex pixel positions: (H, W), 0 to 1."""
-    canvas = np.zeros(size)
+    canvas = np.zeros(size, np.float32)
     if lines:
         points = np.concatenate(lines)
         x, y = points.real.astype(int), points.imag.astype(int)
@@ -188,7 +186,7 @@ def strokes(size, lines: list[np.ndarray]) -> np.ndarray:
 
 def bubbles(camera, size) -> np.ndarray:
     """Bright rims of air bubbles in the contact gel."""
-    light = np.zeros(size)
+    light = np.zeros(size, np.float32)
     y, x = np.mgrid[: size[0], : size[1]]
     for _ in range(camera.integers(2, 7)):
         radius = min(size) * camera.uniform(0.01, 0.04)
@@ -203,7 +201,7 @@ def photograph(camera, rgb):
     x = np.linspace(-1, 1, width, dtype=np.float32) * width / height
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     far = np.hypot(x, y)
-    slope = camera.normal(0, 0.04, 2)
+    slope = camera.normal(0, 0.04, 2).astype(np.float32)
     light = 1 + slope[0] * x + slope[1] * y - camera.uniform(0, 0.06) * far**2
     if camera.random() < 0.15:  # the rim of the tube
         light *= smoothstep(far, camera.uniform(1.25, 1.5), 1.15)

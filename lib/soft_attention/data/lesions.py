@@ -1,9 +1,11 @@
-"""What the lesions of each class look like: inks, structures (network, vessels, ...) and the recipes that combine them.
+"""What the lesions of each class look like: inks, structures (network, vessels, ...) and recipes of both.
 
-Positions are complex numbers, z = x + iy, with the lesion's centre as the origin and its mean radius as the unit.
-A structure is a function of a random generator and positions that returns how much of it there is at each position,
-0 to 1. It draws equally many random numbers whatever the positions are, so the same seed shows the same lesion in
-every view and at every image size.
+Positions are complex numbers, z = x + iy, with the lesion's centre as the origin and its mean radius as the
+unit. A structure is a function of a random generator and positions that returns how much of it there is at
+each position, 0 to 1. It draws equally many random numbers whatever the positions are, so the same seed shows
+the same lesion in every view and at every image size.
+
+The recipes simplify what dermatology books describe. They are a known answer for a test, not a diagnosis.
 """
 
 from collections.abc import Callable
@@ -17,7 +19,7 @@ Structure = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 Ink = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-# --- Inks -----------------------------------------------------------------------------------------------------------
+# Inks
 
 
 def dye(*absorption: float) -> Ink:
@@ -27,12 +29,12 @@ def dye(*absorption: float) -> Ink:
 
 def paint(*colour: float) -> Ink:
     """An ink that covers: the colour (0 to 1) replaces what is below, in the share `amount`."""
-    return lambda rgb, amount: rgb + amount[:, None] * (np.asarray(colour) - rgb)
+    return lambda rgb, amount: rgb + np.clip(amount[:, None], 0, 1) * (np.float32(colour) - rgb)
 
 
 MELANIN = dye(0.62, 1.15, 1.60)
 BLOOD = dye(0.20, 1.25, 0.95)
-PURPLE = dye(0.80, 2.20, 1.15)
+PURPLE = dye(1.10, 2.30, 0.90)
 CLOT = dye(1.6, 2.2, 2.0)
 BLUE_WHITE = paint(0.42, 0.49, 0.62)
 PEARL = paint(0.90, 0.74, 0.76)
@@ -41,7 +43,7 @@ IVORY = paint(0.95, 0.88, 0.70)
 WAX = paint(0.72, 0.56, 0.33)
 
 
-# --- Structures -----------------------------------------------------------------------------------------------------
+# Structures
 
 
 def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -52,7 +54,7 @@ def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def noise(rng: np.random.Generator, z: np.ndarray, grain: float) -> np.ndarray:
     """Smooth random field of mean 0 and standard deviation about 1, with features about `grain` wide."""
-    lattice = rng.standard_normal((48, 48))
+    lattice = rng.standard_normal((48, 48), np.float32)
     place = np.stack([z.real, z.imag]) / grain + 24
     return 1.8 * map_coordinates(lattice, place, order=2, prefilter=False, mode="grid-wrap")
 
@@ -100,8 +102,8 @@ def broken_network(rng, z):
 
 
 def globules(rng, z):
-    """Round clods of pigment."""
-    return smoothstep(cells(rng, z, 0.2, 0.2)[:, 0], 0.4, 0.15)
+    """Small clods of pigment."""
+    return smoothstep(noise(rng, z, 0.08), 0.4, 1.4)
 
 
 def openings(rng, z):
@@ -125,7 +127,7 @@ def lacunae(rng, z):
 def follicles(rng, z):
     """Openings of hair follicles with a pale halo, as the seeds of a strawberry."""
     size = 0.33 + 0.06 * noise(rng, z, 0.3)
-    return smoothstep(cells(rng, z, 0.2, 0.17)[:, 0], size, size - 0.25)
+    return smoothstep(cells(rng, z, 0.24, 0.17)[:, 0], size, size - 0.25)
 
 
 def scale(rng, z):
@@ -147,7 +149,7 @@ def vessels(rng, z):
 
 
 def branches(rng: np.random.Generator, stems: int = 3, steps: int = 54) -> tuple[np.ndarray, np.ndarray]:
-    """Points along branching random walks inwards from the unit circle's 0.6, and the half-width at each."""
+    """Points along branching random walks that start around the cue, and the vessel's half-width at each."""
     position = 0.6 * np.exp(2j * np.pi * (np.arange(stems) / stems + 0.2 * rng.random(stems) + rng.random()))
     heading = -position / np.abs(position)
     width = np.full(stems, 0.05)
@@ -164,7 +166,7 @@ def branches(rng: np.random.Generator, stems: int = 3, steps: int = 54) -> tuple
     return np.concatenate(points), np.concatenate(widths)
 
 
-# --- Recipes --------------------------------------------------------------------------------------------------------
+# Recipes
 
 
 @dataclass(frozen=True)
@@ -178,24 +180,32 @@ class Layer:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a class looks like: its ground colour, its border, and the layers of its body and of its telling cue."""
+    """What a class looks like.
+
+    Attributes:
+        melanin, blood: ranges of the ground colour.
+        cue: the layers that tell the class, laid where `Picture.cue` says.
+        body: layers all over the lesion.
+        irregularity: of the border; 0 is an ellipse.
+        softness: range of the width over which the lesion fades out inside its border.
+    """
 
     melanin: tuple[float, float]
     blood: tuple[float, float]
     cue: tuple[Layer, ...]
     body: tuple[Layer, ...] = ()
     irregularity: float = 0.15
-    softness: tuple[float, float] = (0.15, 0.6)
+    softness: tuple[float, float] = (0.2, 0.5)
 
 
 RECIPES = {
     # Actinic keratosis: strawberry pattern (red between pale follicles) and scale.
     "akiec": Recipe(
         melanin=(0.0, 0.4),
-        blood=(0.2, 0.5),
-        cue=(Layer(everywhere, BLOOD, 0.8), Layer(follicles, IVORY, 0.8), Layer(scale, WHITE, 0.9)),
+        blood=(0.15, 0.4),
+        cue=(Layer(everywhere, BLOOD, 0.7), Layer(follicles, IVORY, 1.0), Layer(scale, WHITE, 1.0)),
         irregularity=0.25,
-        softness=(0.4, 0.9),
+        softness=(0.3, 0.6),
     ),
     # Basal cell carcinoma: arborising vessels on a pearly ground.
     "bcc": Recipe(
@@ -224,7 +234,7 @@ RECIPES = {
         blood=(0.05, 0.25),
         cue=(Layer(everywhere, WHITE, 0.85),),
         body=(Layer(network, MELANIN, 0.4),),
-        softness=(0.4, 0.8),
+        softness=(0.3, 0.6),
     ),
     # Melanoma: blue-white veil; several colours, broken network, streaks, irregular border.
     "mel": Recipe(
@@ -236,7 +246,7 @@ RECIPES = {
             Layer(broken_network, MELANIN, 0.6),
             Layer(streaks, MELANIN, 0.6),
         ),
-        irregularity=0.4,
+        irregularity=0.35,
         softness=(0.1, 0.3),
     ),
     # Nevus: a regular network, with globules around it.
@@ -244,8 +254,8 @@ RECIPES = {
         melanin=(0.4, 1.1),
         blood=(0.0, 0.2),
         cue=(Layer(everywhere, MELANIN, 0.4), Layer(network, MELANIN, 1.3)),
-        body=(Layer(globules, MELANIN, 0.3),),
-        softness=(0.2, 0.7),
+        body=(Layer(globules, MELANIN, 0.6),),
+        softness=(0.2, 0.5),
     ),
     # Vascular lesion: red and purple lacunae.
     "vasc": Recipe(

@@ -1,7 +1,7 @@
 """A generated data set: drawn lesions with exact masks, several views of one lesion, and a known telling cue.
 
-It lets a stranger run the whole study without any real data, and it has known answers: the class is told by a
-structure at a known place, a picture of a lesion leaks into the test set if its other views are in the training set.
+A stranger can run the whole study on it without any real data, and it has known answers: a structure at a
+known place tells the class, and views of one lesion on both sides of a split are a leak.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,11 @@ from soft_attention.data.lesions import RECIPES
 from soft_attention.errors import StudyError
 from soft_attention.paths import atomic
 
-# Images per class: HAM10000, and the training set of ISIC 2017 Part 3.
+# Images per class in HAM10000, and in the training set of ISIC 2017 Part 3.
 SYNTHETIC = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
 SYNTHETIC_2017 = {"melanoma": 374, "nevus": 1372, "seborrheic_keratosis": 254}
 DRAWN_AS = {"melanoma": "mel", "nevus": "nv", "seborrheic_keratosis": "bkl"}
-# Lesions of HAM10000 with 1, 2, ... 6 images.
-VIEWS = np.array([5514, 1423, 490, 34, 5, 4])
+VIEWS = np.array([5514, 1423, 490, 34, 5, 4])  # lesions of HAM10000 with 1, 2, ... 6 images
 
 
 def generate(
@@ -37,8 +36,8 @@ def generate(
 ) -> pd.DataFrame:
     """Write a data set into a folder, or read it if it is already there.
 
-    Each lesion depends on the seed, its class and its number in the class only, so a larger data set contains the
-    smaller one.
+    A lesion depends on the seed, its class and its number within the class, and on nothing else: it looks the
+    same in a larger data set.
 
     Args:
         folder: gets `images/` (JPEG), `masks/` and `cues/` (1-bit PNG) and, when all are there, `table.csv`.
@@ -50,8 +49,9 @@ def generate(
         floor: the fewest lesions of a class.
 
     Returns:
-        One row per image: image_id, label, lesion_id, view, skin_tone (Fitzpatrick type), image_path, mask_path,
-        cue_path (where the structure that tells the class was drawn), and the settings.
+        One row per image: image_id, label, lesion_id, number (of the lesion in its class), view, the
+        settings, skin_tone (Fitzpatrick type), image_path, mask_path, and cue_path (a mask of the place
+        where the structure was drawn that tells the class).
 
     Raises:
         ValueError: for an unknown class, or too few lesions for the floor.
@@ -62,8 +62,8 @@ def generate(
     plan = plan.assign(seed=seed, height=size[0], width=size[1], centre_bias=float(centre_bias))
     if not (folder / "table.csv").exists():
         draw_all(folder, plan, seed, size, centre_bias)
-    table = pd.read_csv(folder / "table.csv", float_precision="round_trip")
-    if not table[plan.columns].equals(plan):
+    table = pd.read_csv(folder / "table.csv")
+    if not table.reindex(columns=plan.columns).equals(plan):
         raise StudyError(
             f"{folder} holds images made with other settings: choose another folder or delete it"
         )
@@ -110,25 +110,26 @@ def lesion_seed(seed: int, label: str, number: int) -> list[int]:
 
 def draw_all(folder: Path, plan: pd.DataFrame, seed: int, size: tuple[int, int], centre_bias: float) -> None:
     """Draw and write every image of the plan, then the table, whose presence says that all is there."""
-    for kind in ("images", "masks", "cues"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-    tones = []
-    for row in tqdm(plan.itertuples(), total=len(plan), desc="Drawing lesions", unit="image"):
-        label = DRAWN_AS.get(row.label, row.label)
-        picture = draw_lesion(label, lesion_seed(seed, label, row.number), row.view, size, centre_bias)
-        write_picture(folder, row.image_id, picture)
-        tones.append(picture.skin_tone)
     table = plan.assign(
-        skin_tone=tones,
         image_path="images/" + plan.image_id + ".jpg",
         mask_path="masks/" + plan.image_id + ".png",
         cue_path="cues/" + plan.image_id + ".png",
     )
+    tones = []
+    for row in tqdm(table.itertuples(), total=len(table), desc="Drawing lesions", unit="image"):
+        label = DRAWN_AS.get(row.label, row.label)
+        picture = draw_lesion(label, lesion_seed(seed, label, row.number), row.view, size, centre_bias)
+        write_picture(folder, row, picture)
+        tones.append(picture.skin_tone)
     with atomic(folder / "table.csv") as path:
-        table.to_csv(path, index=False)
+        table.assign(skin_tone=tones).to_csv(path, index=False)
 
 
-def write_picture(folder: Path, image_id: str, picture: Picture) -> None:
-    Image.fromarray(picture.image).save(folder / "images" / f"{image_id}.jpg", quality=92)
-    Image.fromarray(picture.mask).save(folder / "masks" / f"{image_id}.png")
-    Image.fromarray(picture.cue).save(folder / "cues" / f"{image_id}.png")
+def write_picture(folder: Path, row, picture: Picture) -> None:
+    """Write an image, its mask and its cue; each appears whole, even if another process draws the same."""
+    with atomic(folder / row.image_path) as path:
+        Image.fromarray(picture.image).save(path, quality=92)
+    with atomic(folder / row.mask_path) as path:
+        Image.fromarray(picture.mask).save(path)
+    with atomic(folder / row.cue_path) as path:
+        Image.fromarray(picture.cue).save(path)

@@ -103,10 +103,8 @@ class GridException(_Strict):
 
     @field_validator("where")
     @classmethod
-    def _known_axes(cls, value):
-        for axis in value:
-            known(axis, AXES, "axis")
-        return value
+    def _known_axes(cls, where):
+        return _check_axes(where)
 
 
 class Study(_Strict):
@@ -124,6 +122,11 @@ class Study(_Strict):
     settings: dict[str, Any]
     exceptions: list[GridException] = []
     skip: list[dict[str, Any]] = Field([], description="corners of the grid that are not run")
+
+    @field_validator("skip")
+    @classmethod
+    def _known_axes(cls, skip):
+        return [_check_axes(rule) for rule in skip]
 
     @classmethod
     def load(cls, name: str | Path) -> "Study":
@@ -163,6 +166,12 @@ def changes(run: Run, folder: Path) -> str:
     return ", ".join(
         f"{key}: {old.get(key)} -> {new.get(key)}" for key in new if old.get(key) != new.get(key)
     )
+
+
+def _check_axes(rule: dict[str, Any]) -> dict[str, Any]:
+    for axis in rule:
+        known(axis, AXES, "axis")
+    return rule
 
 
 def _matches(place: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:

@@ -1,0 +1,73 @@
+"""The form of the notebooks. What they compute is checked by pytest --nbval, which executes them."""
+
+import ast
+
+import nbformat
+import pytest
+from refresh import IGNORED
+
+from soft_attention import paths
+from soft_attention.study.config import Run, Study
+
+FILES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
+
+
+@pytest.fixture(params=FILES, ids=lambda file: file.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def tagged(notebook, tag):
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+def test_there_are_notebooks():
+    assert [file.stem[:2] for file in FILES][:4] == ["01", "02", "03", "05"]
+
+
+def test_one_parameters_cell_with_literals_only(notebook):
+    (cell,) = tagged(notebook, "parameters")
+    for statement in ast.parse(cell.source).body:
+        assert isinstance(statement, ast.Assign), "plain assignments: papermill does not see annotated ones"
+        ast.literal_eval(statement.value)
+    before = notebook.cells[: notebook.cells.index(cell)]
+    assert all(c.cell_type == "markdown" for c in before), "papermill's values must come before any use"
+
+
+def test_starts_with_what_it_does_and_costs(notebook):
+    title = notebook.cells[0].source
+    assert title.startswith("# ") and all(
+        word in title for word in ("What it does", "| in |", "| out |", "| time |")
+    )
+
+
+def test_every_parameter_is_explained(notebook):
+    (cell,) = tagged(notebook, "parameters")
+    prose = "".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    for statement in ast.parse(cell.source).body:
+        assert f"`{statement.targets[0].id}`" in prose
+
+
+def test_cells_are_short(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
+            assert len(cell.source.splitlines()) <= 22, cell.source
+
+
+def test_kept_outputs_are_text_that_is_the_same_everywhere(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.execution_count, "nbval compares nothing in a cell without a count"
+            assert not (cell.outputs and IGNORED in cell.metadata.get("tags", []))
+            assert all(output.output_type == "stream" for output in cell.outputs)
+
+
+def test_every_notebook_has_outputs_to_compare(notebook):
+    assert any(cell.get("outputs") for cell in notebook.cells)
+
+
+def test_defaults_of_the_training_notebook_are_a_run_of_the_smoke_study():
+    (cell,) = tagged(nbformat.read(paths.NOTEBOOKS / "02_train.ipynb", as_version=4), "parameters")
+    values = {s.targets[0].id: ast.literal_eval(s.value) for s in ast.parse(cell.source).body}
+    assert set(values) == set(Run.model_fields), "the cell and the schema have the same names"
+    assert Run(**values) in Study.load("smoke").runs()

@@ -1,0 +1,117 @@
+"""Study files: what is read, and that every mistake is named."""
+
+import json
+
+import pytest
+import yaml
+
+from soft_attention import paths
+from soft_attention.errors import StudyError
+from soft_attention.study.config import Run, Study, changes
+
+GOOD = {
+    "about": "a test",
+    "datasets": ["synthetic"],
+    "backbones": ["vgg16", "mobilenet"],
+    "arms": ["baseline", "released"],
+    "protocols": ["clean"],
+    "seeds": [0, 1],
+    "settings": {"epochs": 2, "learning_rate": 1.0e-3, "image_size": 64},
+}
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(**changed):
+        values = GOOD | changed
+        file = tmp_path / "mine.yaml"
+        file.write_text(yaml.safe_dump({k: v for k, v in values.items() if v is not None}))
+        return Study.load(file)
+
+    return load
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in paths.PARAMS.glob("*.yaml")))
+def test_the_studies_of_the_project_are_valid(name):
+    runs = Study.load(name).runs()
+    assert len({run.folder for run in runs}) == len(runs) > 0
+
+
+def test_the_grid_is_the_product_of_the_lists_less_what_is_skipped(load):
+    assert len(load().runs()) == 8
+    skipped = load(skip=[{"backbone": "vgg16", "seed": [1, 2]}]).runs()
+    assert len(skipped) == 6
+    assert not any(run.backbone == "vgg16" and run.seed == 1 for run in skipped)
+
+
+def test_exceptions_change_the_settings_where_they_apply(load):
+    study = load(exceptions=[{"where": {"backbone": "vgg16", "arm": ["baseline"]}, "set": {"epochs": 9}}])
+    epochs = {(run.backbone, run.arm): run.epochs for run in study.runs()}
+    assert epochs == {
+        ("vgg16", "baseline"): 9,
+        ("vgg16", "released"): 2,
+        ("mobilenet", "baseline"): 2,
+        ("mobilenet", "released"): 2,
+    }
+
+
+def test_the_run_folder_is_the_one_of_the_design(load):
+    run = load().runs()[0]
+    assert run.folder == paths.RESULTS / "mine/runs/synthetic/clean/vgg16/baseline/seed-0-fold-0"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"seedz": [0]}, r"mine\.yaml: unknown key 'seedz'; did you mean 'seeds'\?"),
+        (
+            {"settings": GOOD["settings"] | {"learning_rat": 1.0}},
+            "unknown key 'learning_rat'; did you mean 'learning_rate'",
+        ),
+        (
+            {"settings": GOOD["settings"] | {"learning_rate": "1e-3"}},
+            r"learning_rate.*write 1\.0e-3.*not '1e-3'",
+        ),
+        ({"settings": GOOD["settings"] | {"epochs": 2.5}}, r"epochs: .*integer.*not 2\.5"),
+        ({"settings": {"epochs": 2}}, "the key 'learning_rate' is missing"),
+        ({"backbones": ["vgg61"]}, r"unknown backbone 'vgg61'.*did you mean 'vgg16'"),
+        ({"arms": ["papers"]}, r"unknown arm 'papers'.*did you mean 'paper'"),
+        ({"protocols": ["clear"]}, r"unknown protocol 'clear'.*did you mean 'clean'"),
+        ({"seeds": None}, "the key 'seeds' is missing"),
+        (
+            {"exceptions": [{"where": {"backbones": "vgg16"}, "set": {}}]},
+            "unknown axis 'backbones'.*'backbone'",
+        ),
+        ({"skip": [{"bakcbone": "vgg16"}]}, "unknown axis 'bakcbone'.*'backbone'"),
+    ],
+)
+def test_mistakes_are_named_with_file_key_and_what_was_meant(load, changed, message):
+    with pytest.raises(StudyError, match=message):
+        load(**changed)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(StudyError, match=r"no study file .*nothing\.yaml: the studies are clean, cpu, demo"):
+        Study.load("nothing")
+    file = tmp_path / "broken.yaml"
+    file.write_text("datasets: [synthetic\nseeds: 1")
+    with pytest.raises(StudyError, match=r"broken\.yaml is not valid YAML"):
+        Study.load(file)
+    file.write_text("just text")
+    with pytest.raises(StudyError, match="must hold keys and values"):
+        Study.load(file)
+
+
+def test_a_run_is_checked_from_the_names_of_a_notebook():
+    values = Study.load("smoke").runs()[0].model_dump()
+    assert Run.check(values | {"pd": object(), "__name__": "__main__"}) == Run(**values)
+    with pytest.raises(StudyError, match="the parameters cell: unknown|the parameters cell: precision"):
+        Run.check(values | {"precision": "float23"})
+
+
+def test_changes_are_told_for_people(tmp_path):
+    run = Study.load("smoke").runs()[0]
+    (tmp_path / "params.json").write_text(run.model_dump_json())
+    assert changes(run, tmp_path) == ""
+    (tmp_path / "params.json").write_text(json.dumps(run.model_dump() | {"epochs": 7}))
+    assert changes(run, tmp_path) == f"epochs: 7 -> {run.epochs}"
