@@ -28,6 +28,19 @@ from soft_attention import paths
 from soft_attention.errors import StudyError, known
 from soft_attention.study.config import Run, Study
 
+PAGE = """\
+{%- extends "lab/index.html.j2" -%}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+{%- block html_head_css -%}
+<style>
+body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
+.jp-RenderedHTMLCommon :is(td, th) { text-align: right; }
+.jp-RenderedHTMLCommon :is(td, th).text, .jp-RenderedMarkdown :is(td, th) { text-align: left; }
+</style>
+{%- endblock -%}
+"""
 SHOWN = ("epoch ", "resumed ", "report: ")
 
 
@@ -112,9 +125,12 @@ def summary(study: Study) -> Path:
 def html_page(notebook: Path) -> str:
     """A notebook as one HTML page without code, that needs no network: figures are embedded, no scripts are linked."""
     exporter = HTMLExporter(
-        exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True
+        raw_template=PAGE,
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        embed_images=True,
     )
-    exporter.mathjax_url = exporter.require_js_url = exporter.jquery_url = exporter.mermaid_js_url = ""
     content = nbformat.read(notebook, as_version=4)
     content.cells = [cell for cell in content.cells if "setup" not in cell.metadata.get("tags", [])]
     return exporter.from_notebook_node(
@@ -167,12 +183,15 @@ def _papermill(notebook: Path, output: Path, parameters: dict[str, Any]) -> None
 
 def _show_progress(name: str) -> None:
     """Print the lines of a running notebook that tell its progress, under the name of the run."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter(f"[{name}] %(message)s"))
-    handler.addFilter(lambda record: record.getMessage().startswith(SHOWN))
-    handler.terminator = ""  # printed lines bring their own
+
+    class Progress(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            for line in record.getMessage().splitlines():
+                if line.startswith(SHOWN):
+                    print(f"[{name}] {line}", flush=True)
+
     logger = logging.getLogger("papermill")
-    logger.handlers = [handler]
+    logger.handlers = [Progress()]
     logger.setLevel(logging.INFO)
     logger.propagate = False
 

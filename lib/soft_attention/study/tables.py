@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.io.formats.style import Styler
 from statsmodels.stats.proportion import proportion_confint
 
 from soft_attention import paths
@@ -98,7 +99,7 @@ def per_class_table(runs: pd.DataFrame) -> pd.DataFrame:
     keys = ["backbone", "arm", "class"]
     published = _applicable(published_per_class(), _dataset(runs))[[*keys, *CLASS_METRICS]]
     means = _means(_expand(runs, "per_class", "class"), keys, ["support", *CLASS_METRICS])
-    return _beside(means, published, keys, CLASS_METRICS)
+    return _beside(means, published, keys, CLASS_METRICS, how="left")
 
 
 def isic2017_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -164,6 +165,17 @@ def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
         return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
     return table.astype(object).map(cell).rename(columns=lambda name: name.replace("_", " "))
+
+
+def styled(table: pd.DataFrame) -> Styler:
+    """`format_table` for a page: no index, numbers to the right, words to the left (the class `text`)."""
+    words = [not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
+    shown = format_table(table)
+    marks = pd.DataFrame([["text" if word else "" for word in words]] * len(table), shown.index, shown.columns)
+    headings = [
+        {"selector": f"th.col{place}", "props": "text-align: left"} for place, word in enumerate(words) if word
+    ]
+    return shown.style.hide(axis="index").set_td_classes(marks).set_table_styles(headings)
 
 
 def _dataset(runs: pd.DataFrame) -> str:

@@ -1,0 +1,60 @@
+"""Figures: they draw what they are given, in the units that they name."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from soft_attention.study import figures
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_class_counts_are_the_tables():
+    table = pd.DataFrame({"label": ["a", "a", "b"], "lesion_id": ["1", "1", "2"]})
+    (axes,) = figures.class_counts(table, ["a", "b"], "t").axes
+    assert [bar.get_width() for bar in axes.patches] == [2, 1, 1, 1]
+
+
+def test_attention_has_one_fixed_scale_in_units_of_a_uniform_map():
+    images = np.zeros((2, 8, 8, 3), "uint8")
+    maps = np.full((2, 3, 2, 2), 0.25)
+    maps[1, 0] = [[1, 0], [0, 0]]
+    mask = np.zeros((8, 8))
+    mask[2:5, 2:5] = 1
+    figure = figures.attention_panel(images, ["one", "two"], maps, np.ones((2, 2, 2)), [None, mask], "t", heads=2)
+    panels = np.array(figure.axes[:10]).reshape(2, 5)
+    overlays = [[axes.images[1] for axes in row[1:4]] for row in panels]
+    assert {overlay.get_clim() for row in overlays for overlay in row} == {(0.0, figures.TIMES_UNIFORM)}
+    assert np.allclose(overlays[0][0].get_array(), 1)  # a uniform map is 1 everywhere
+    assert overlays[1][1].get_array().max() == 4  # the strongest head comes first
+    assert panels[1, 0].collections and not panels[0, 0].collections  # an outline only where there is a mask
+
+
+def test_mean_maps_are_scaled_to_a_mean_of_one():
+    figure = figures.mean_maps({"a": np.array([[2.0, 6.0]]), "b": np.ones((1, 2))}, "t")
+    assert np.allclose(figure.axes[0].images[0].get_array(), [[0.5, 1.5]])
+
+
+def test_curves_mark_the_selected_epoch():
+    history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3, 2, 1.0]})
+    for name in ("loss", "accuracy", "balanced_accuracy"):
+        history[f"selection_{name}"] = [0.1, 0.2, 0.3]
+    figure = figures.curves(history, 2, "t", "validation")
+    assert [axes.lines[-1].get_xdata() for axes in figure.axes] == [[2, 2], [2, 2]]
+
+
+def test_confusion_shows_counts():
+    figure = figures.confusion([[5, 1], [0, 2]], ["a", "b"], "t")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["5", "1", "0", "2"]
+
+
+def test_intervals_are_drawn_from_low_to_high():
+    rows = pd.DataFrame({"name": ["x"], "arm": ["paper"], "value": [0.5], "low": [0.4], "high": [0.8]})
+    (axes,) = figures.interval_plot(rows, "l", "t").axes
+    (bar,) = axes.containers[0].lines[2]
+    assert np.allclose(bar.get_segments()[0][:, 0], [0.4, 0.8])

@@ -1,0 +1,125 @@
+"""The run folder: complete or absent, never overwritten, and read back from its predictions."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from soft_attention import paths
+from soft_attention.data.datasets import Dataset
+from soft_attention.errors import StudyError
+from soft_attention.study import records, scores
+from soft_attention.study.config import Run, Study
+
+CLASSES = ("a", "b")
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run():
+    return Run(**(Study.load("smoke").runs()[1].model_dump() | {"study": "mine"}))
+
+
+@pytest.fixture
+def dataset():
+    table = pd.DataFrame(
+        {"image_id": ["x", "y", "z", "w"], "label": ["a", "b", "a", "b"], "lesion_id": ["1", "2", "3", "4"]}
+    )
+    return Dataset(
+        "toy", table.assign(image_path="", mask_path=pd.NA), CLASSES, "generated"
+    )
+
+
+@pytest.fixture
+def finished(run, dataset):
+    """A run folder with everything in it."""
+    folder = records.open_run_folder(run)
+    pd.DataFrame({"epoch": [1], "seconds": [2.0]}).to_csv(folder / "history.csv", index=False)
+    (folder / "state-1.weights.h5").write_bytes(b"")
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
+    predictions = records.prediction_table(dataset.table, probabilities, CLASSES)
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    metrics = scores.score(predictions, CLASSES) | {"intervals": {"accuracy": [0.1, 0.9]}}
+    records.write_run(run, folder, dataset, "hash", network, predictions, metrics)
+    return folder
+
+
+def test_a_finished_run_has_the_files_of_the_design_and_no_checkpoint(finished):
+    assert {file.name for file in finished.iterdir()} == set(records.FILES)
+
+
+def test_scores_are_recomputed_from_the_predictions(finished, run):
+    stored = json.loads((finished / "metrics.json").read_text())
+    (finished / "metrics.json").write_text(json.dumps(stored | {"accuracy": 0.123}))
+    (row,) = records.load_runs("mine").to_dict("records")
+    assert row["accuracy"] == 0.75
+    assert (row["backbone"], row["arm"], row["scale"]) == (run.backbone, run.arm, run.scale)
+    assert row["images"] == "generated"
+
+
+def test_the_environment_tells_versions_data_and_scale(finished, dataset, run):
+    found = json.loads((finished / "environment.json").read_text())
+    assert found["packages"]["keras"] == keras.__version__
+    assert found["dataset_manifest"] == dataset.manifest_hash
+    assert found["split_manifest"] == "hash"
+    assert found["scale"] == run.scale and found["weights"] == "random"
+    assert found["training_seconds"] == 2.0 and found["peak_memory_mib"] > 50
+
+
+def test_a_folder_with_other_parameters_is_never_overwritten(finished, run):
+    other = run.model_copy(update={"epochs": 77})
+    with pytest.raises(StudyError, match=r"other parameters \(epochs: 2 -> 77\): remove it"):
+        records.open_run_folder(other)
+    assert (finished / "predictions.parquet").exists()
+
+
+def test_the_smoke_study_may_be_played_with(run):
+    smoke = run.model_copy(update={"study": "smoke"})
+    folder = records.open_run_folder(smoke)
+    (folder / "old.txt").write_text("")
+    assert records.open_run_folder(smoke.model_copy(update={"epochs": 5})) == folder
+    assert not (folder / "old.txt").exists()
+    assert json.loads((folder / "params.json").read_text())["epochs"] == 5
+
+
+def test_a_split_that_is_not_the_recorded_one_is_an_error(run, dataset, results):
+    records.check_split(run, dataset, "anything: nothing is recorded yet")
+    splits = [{"protocol": run.protocol, "seed": 0, "fold": 0, "sha256": "abc"}]
+    records.write_json(results / "mine" / "data" / "toy.json", {"splits": splits})
+    records.check_split(run, dataset, "abc")
+    with pytest.raises(StudyError, match=r"not the one recorded in .*toy\.json"):
+        records.check_split(run, dataset, "abd")
+
+
+def test_missing_and_damaged_files_are_named(finished, results):
+    (finished / "predictions.parquet").write_bytes(b"PAR1 but not really")
+    with pytest.raises(StudyError, match=r"predictions\.parquet is missing or damaged"):
+        records.load_runs("mine")
+    (finished / "params.json").write_text("{")
+    with pytest.raises(StudyError, match=r"params\.json is damaged"):
+        records.load_attention("mine") if list(results.glob("**/attention.json")) else records._place(finished)
+    with pytest.raises(StudyError, match=r"no finished runs in .*other"):
+        records.load_runs("other")
+
+
+def test_json_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(TypeError):
+        records.write_json(tmp_path / "x.json", {"a": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_attention_has_one_row_per_way_to_look(finished):
+    assert records.load_attention("mine").empty
+    means = {"energy": 0.5, "pointing": 1.0, "iou": 0.2, "entropy": 0.9}
+    found = {"images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
+    records.write_json(finished / "attention.json", found | {"scores": {"attention": means, "uniform": means}})
+    table = records.load_attention("mine")
+    assert list(table["map"]) == ["attention", "uniform"]
+    assert table["energy"].tolist() == [0.5, 0.5]

@@ -1,0 +1,79 @@
+"""Executing notebooks: what is kept of one that works, fails, or loses its kernel."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from soft_attention.errors import StudyError
+from soft_attention.study import stages
+from soft_attention.study.config import Study
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    def make(*sources):
+        cells = [new_code_cell("x = 1", metadata={"tags": ["parameters"]}), *map(new_code_cell, sources)]
+        file = tmp_path / "source.ipynb"
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), file)
+        return file
+
+    return make
+
+
+def test_parameters_arrive_and_progress_is_shown(notebook, tmp_path, capsys):
+    output = tmp_path / "out" / "done.ipynb"
+    stages.execute(notebook("print(f'epoch {x}/9 is told')\nprint('this is not')"), output, {"x": 7}, "my run")
+    assert [file.name for file in output.parent.iterdir()] == ["done.ipynb"]
+    assert capsys.readouterr().out == "[my run] epoch 7/9 is told\n"
+
+
+def test_a_failing_cell_leaves_its_notebook_where_the_message_says(notebook, tmp_path):
+    output = tmp_path / "done.ipynb"
+    with pytest.raises(StudyError, match=r"my run failed: ZeroDivisionError: division by zero\n.*done\.failed\.ipynb") as error:
+        stages.execute(notebook("1 / 0"), output, {}, "my run")
+    kept = tmp_path / "done.failed.ipynb"
+    assert str(kept) in str(error.value)
+    assert "ZeroDivisionError" in kept.read_text()
+    assert not output.exists()
+
+
+def test_a_parameter_that_the_notebook_does_not_have_is_an_error(notebook, tmp_path):
+    with pytest.raises(StudyError, match=r"source\.ipynb has no parameter y"):
+        stages.execute(notebook("pass"), tmp_path / "done.ipynb", {"y": 1}, "my run")
+    assert not list(tmp_path.glob("done*"))
+
+
+def test_a_kernel_that_dies_is_told(notebook, tmp_path):
+    with pytest.raises(StudyError, match=r"my run failed: .*died.*\n.*last words: .*done\.failed\.log"):
+        stages.execute(notebook("import os; os.write(2, b'out of luck'); os._exit(1)"), tmp_path / "done.ipynb", {}, "my run")
+    assert "out of luck" in (tmp_path / "done.failed.log").read_text()
+
+
+def test_an_unknown_study_or_run_is_one_line_and_exit_1(capsys):
+    assert stages.main(["train", "smokey", "x"]) == 1
+    assert capsys.readouterr().err.startswith("error: there is no study file")
+    assert stages.main(["train", "smoke", "synthetic/clean/mobilenet/released/seed-0-fold-1"]) == 1
+    assert "did you mean 'synthetic/clean/mobilenet/released/seed-0-fold-0'?" in capsys.readouterr().err
+    assert stages.main(["data", "smoke", "ham10000"]) == 1
+    assert "no runs on 'ham10000'" in capsys.readouterr().err
+
+
+def test_a_missing_run_is_only_made_for_the_smoke_study():
+    run = Study.load("smoke").runs()[0].model_copy(update={"study": "never", "seed": 99})
+    with pytest.raises(StudyError, match=r"never/.*seed-99-fold-0 is not finished: \./run_all\.sh never"):
+        stages.ensure_run(run)
+
+
+def test_the_page_needs_no_network_and_shows_no_code(tmp_path):
+    cells = [
+        new_markdown_cell("# Title"),
+        new_code_cell("secret_code()", outputs=[nbformat.v4.new_output("stream", text="a result")], execution_count=1),
+        new_markdown_cell("only for people at work", metadata={"tags": ["setup"]}),
+    ]
+    nbformat.write(new_notebook(cells=cells, metadata={"title": "A page"}), tmp_path / "n.ipynb")
+    page = stages.html_page(tmp_path / "n.ipynb")
+    assert "a result" in page and "<title>A page</title>" in page
+    assert "secret_code" not in page and "only for people at work" not in page
+    for fetched in ("src=\"http", "src='http", "href=\"http", "from 'http", 'from "http', "import('http"):
+        assert fetched not in page

@@ -1,0 +1,152 @@
+"""Training: what decides the epoch, that a kill costs at most one epoch, and what is said when it goes wrong."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from soft_attention.errors import StudyError
+from soft_attention.study import training
+from soft_attention.study.config import Study
+
+CLASSES = ("a", "b", "c")
+
+
+@pytest.fixture(scope="module")
+def run():
+    smoke = Study.load("smoke").runs()[1]
+    return smoke.model_copy(update={"image_size": 32, "steps_per_epoch": 2, "batch_size": 6, "epochs": 3})
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3)).astype("uint8")
+
+
+@pytest.fixture(scope="module")
+def split():
+    subset = ["train"] * 18 + ["validation"] * 6 + ["test"] * 6
+    return pd.DataFrame({"label": [CLASSES[i % 3] for i in range(30)], "subset": subset})
+
+
+def train(run, images, split, folder):
+    folder.mkdir(exist_ok=True)
+    training.set_determinism(run.seed)
+    network = training.train(run, images, split, CLASSES, folder)
+    return network, pd.read_csv(folder / "history.csv")
+
+
+@pytest.fixture(scope="module")
+def whole(run, images, split, tmp_path_factory):
+    """An uninterrupted training: its predictions and its history."""
+    network, history = train(run, images, split, tmp_path_factory.mktemp("whole"))
+    return training.predict(network, images, np.arange(30)), history
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_the_same(
+    run, images, split, whole, tmp_path, monkeypatch, capsys
+):
+    keep = training._keep
+
+    def killed_in_epoch_two(trainer, network, history, *arguments):
+        if len(history) == 2:
+            raise Killed
+        keep(trainer, network, history, *arguments)
+
+    monkeypatch.setattr(training, "_keep", killed_in_epoch_two)
+    with pytest.raises(Killed):
+        train(run, images, split, tmp_path)
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 1
+    monkeypatch.setattr(training, "_keep", keep)
+    network, history = train(run, images, split, tmp_path)
+    assert "resumed after epoch 1" in capsys.readouterr().out
+    predictions, expected = whole
+    pd.testing.assert_frame_equal(history.drop(columns="seconds"), expected.drop(columns="seconds"), rtol=1e-5)
+    np.testing.assert_allclose(training.predict(network, images, np.arange(30)), predictions, atol=1e-5)
+
+
+def test_only_the_last_state_and_the_best_weights_are_kept(run, images, split, tmp_path):
+    _, history = train(run, images, split, tmp_path)
+    best = training.best_epoch(history, run.selection)
+    kept = {file.name for file in tmp_path.iterdir()}
+    assert kept == {"history.csv", "state-3.weights.h5", f"best-{best}.weights.h5"}
+
+
+def test_the_selected_weights_are_those_of_the_best_epoch(run, images, split, tmp_path):
+    network, history = train(run, images, split, tmp_path)
+    rows = np.flatnonzero(split["subset"] == "validation")
+    labels = pd.Index(CLASSES).get_indexer(split["label"].iloc[rows])
+    found = training._selection_scores(training.predict(network, images, rows), labels)
+    assert found["selection_loss"] == pytest.approx(history["selection_loss"].min(), rel=1e-4)
+
+
+def test_a_loss_that_is_no_number_stops_with_a_clear_error(run, images, split, tmp_path):
+    wild = run.model_copy(update={"learning_rate": 1e30, "adam_epsilon": 1e-30})
+    with pytest.raises(StudyError, match=r"loss of smoke/.* became .* in epoch \d: lower learning_rate \(now 1e\+30\)"):
+        train(wild, images, split, tmp_path)
+    written = pd.read_csv(tmp_path / "history.csv") if (tmp_path / "history.csv").exists() else pd.DataFrame()
+    assert np.isfinite(written.to_numpy()).all()
+
+
+def test_a_damaged_checkpoint_is_named_and_left_alone(run, images, split, tmp_path):
+    pd.DataFrame([{"epoch": 1, "selection_loss": 1.0}]).to_csv(tmp_path / "history.csv", index=False)
+    with pytest.raises(StudyError, match=r"history of 1 epochs but not their state-1\.weights\.h5"):
+        train(run, images, split, tmp_path)
+    (tmp_path / "state-1.weights.h5").write_bytes(b"half a file")
+    with pytest.raises(StudyError, match=r"checkpoint .*state-1\.weights\.h5 is damaged"):
+        train(run, images, split, tmp_path)
+    assert (tmp_path / "state-1.weights.h5").read_bytes() == b"half a file"
+
+
+def test_mixed_precision_trains(run, images, split, tmp_path):
+    mixed = run.model_copy(update={"precision": "mixed_bfloat16", "epochs": 1})
+    try:
+        network, _ = train(mixed, images, split, tmp_path)
+        assert network.get_layer("soft_attention").compute_dtype == "bfloat16"
+        np.testing.assert_allclose(training.predict(network, images, np.arange(5)).sum(axis=1), 1, atol=1e-3)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_predict_is_the_network_row_by_row(run, images):
+    network = training.build_network(run.backbone, run.arm, 3, 32)
+    rows = np.array([3, 29, 0, 11, 7])
+    expected = network.predict(images[rows], verbose=0)
+    np.testing.assert_allclose(training.predict(network, images, rows, batch_size=2), expected, atol=1e-5)
+
+
+def history_of(losses, accuracies):
+    return pd.DataFrame(
+        {"selection_loss": losses, "selection_accuracy": accuracies, "selection_balanced_accuracy": accuracies}
+    )
+
+
+def test_best_epoch_is_the_first_best():
+    history = history_of([3, 1, 1, 2], [0.5, 0.7, 0.9, 0.9])
+    assert training.best_epoch(history, "loss") == 2
+    assert training.best_epoch(history, "accuracy") == 3
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "min_delta", "stops"),
+    [
+        ([3, 2, 1], 1, 0.0, False),
+        ([3, 2, 2], 1, 0.0, True),
+        ([3, 2, 2.5, 2.1], 2, 0.0, True),
+        ([3, 2, 2.5, 1.9], 2, 0.0, False),
+        ([3, 2.9995, 2.999], 2, 0.001, True),
+        ([3, 3, 3, 3], None, 0.0, False),
+        ([], 1, 0.0, False),
+    ],
+)
+def test_early_stopping(losses, patience, min_delta, stops):
+    assert training.should_stop(history_of(losses, losses), patience, min_delta) is stops
+
+
+def test_the_released_protocol_selects_on_the_test_set():
+    assert training.selecting_subset("released") == "test"
+    assert training.selecting_subset("clean") == training.selecting_subset("official") == "validation"
