@@ -44,9 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=512, help="how many JPEG files")
     parser.add_argument("--batches", type=int, default=12, help=f"batches of {BATCH} in a measurement")
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="measurements of each, of which the best counts"
-    )
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each, of which the best counts")
     options = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores, {_devices()}, Keras {keras.__version__}")
     with tempfile.TemporaryDirectory() as folder:
@@ -134,9 +132,7 @@ def report(rates: pd.DataFrame) -> None:
     print("\none resample, times as fast as")
     for (name, size), target in targets.items():
         ratio = rates.loc[size, "one resample"] / rates.loc[size, name]
-        print(
-            f"  {name:10} {size} px {ratio:6.1f}   goal {target:3}  {'met' if ratio >= target else 'MISSED'}"
-        )
+        print(f"  {name:10} {size} px {ratio:6.1f}   goal {target:3}  {'met' if ratio >= target else 'MISSED'}")
 
 
 def write_jpegs(folder: Path, count: int) -> pd.DataFrame:

@@ -154,9 +154,7 @@ def test_the_layer_moves_only_in_training(images):
     layer, transforms = AffineAugmentation(), random_affine(np.random.default_rng(4), 5, SIZE)
     np.testing.assert_array_equal(layer((images, transforms), training=False), images)
     np.testing.assert_array_equal(layer((images, transforms)), images)
-    np.testing.assert_array_equal(
-        layer((images, transforms), training=True), apply_affine(images, transforms)
-    )
+    np.testing.assert_array_equal(layer((images, transforms), training=True), apply_affine(images, transforms))
 
 
 def network() -> keras.Model:

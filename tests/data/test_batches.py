@@ -182,9 +182,7 @@ def network() -> tuple[keras.Model, keras.Model]:
     inner = keras.Sequential(
         [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
     )
-    model = keras.Model(
-        {"image": image, "transform": transform}, inner(AffineAugmentation()((image, transform)))
-    )
+    model = keras.Model({"image": image, "transform": transform}, inner(AffineAugmentation()((image, transform))))
     model.compile("sgd", "categorical_crossentropy")
     return model, inner
 

@@ -134,9 +134,7 @@ def test_rows_and_images_must_match(ham, tmp_path, ids, message):
 
 
 def test_fewer_images_than_published(ham, tmp_path, monkeypatch):
-    monkeypatch.setitem(
-        CATALOG, "ham10000", replace(CATALOG["ham10000"], class_counts={"nv": 3, "mel": 1, "df": 1})
-    )
+    monkeypatch.setitem(CATALOG, "ham10000", replace(CATALOG["ham10000"], class_counts={"nv": 3, "mel": 1, "df": 1}))
     with pytest.raises(StudyError, match="4 images found, 5 published"):
         load_dataset("ham10000", tmp_path / "data", ham)
 
@@ -316,9 +314,7 @@ def test_own_folder_with_paths_and_masks(own):
 
 def test_own_masks_among_the_images_are_no_images_without_a_row(own):
     (own / "mask.png").write_bytes(picture(kind="PNG"))
-    (own / "labels.csv").write_text(
-        "image_id,label,lesion_id,mask_path\n001,b,x,mask.png\n002,a,y,\n003,a,z,\n"
-    )
+    (own / "labels.csv").write_text("image_id,label,lesion_id,mask_path\n001,b,x,mask.png\n002,a,y,\n003,a,z,\n")
     assert len(load_dataset(own).table) == 3
 
 

@@ -22,9 +22,7 @@ def mirror(tmp_path):
 def source(mirror, optional=False):
     names = ("inside.csv", "absent.csv")
     files = [RemoteFile(name, inside="a.zip", optional=optional) for name in names]
-    return Source(
-        DatasetInfo("toy", "Toy", (), (RemoteFile("a.zip"), *files)), mirror.parent / "data", mirror
-    )
+    return Source(DatasetInfo("toy", "Toy", (), (RemoteFile("a.zip"), *files)), mirror.parent / "data", mirror)
 
 
 def test_a_table_inside_an_archive(mirror):

@@ -59,9 +59,7 @@ def test_released_gives_the_authors_counts_for_every_seed(ham, seed):
     assert set(split["subset"]) == {"train", "test"}
 
 
-@pytest.mark.parametrize(
-    ("share", "test", "augmented"), [(0.15, 828, 51699), (0.2, 1103, 52012), (0.3, 1655, 51010)]
-)
+@pytest.mark.parametrize(("share", "test", "augmented"), [(0.15, 828, 51699), (0.2, 1103, 52012), (0.3, 1655, 51010)])
 def test_released_gives_the_authors_totals_at_every_share(ham, share, test, augmented):
     split = make_split(ham, "released", test_share=share)
     assert (split["subset"] == "test").sum() == test

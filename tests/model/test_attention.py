@@ -41,9 +41,7 @@ def convolve3d_same(volume, kernel, strides):
 def released_reference(features, kernel, bias):
     """The released definition: a (C, 3, 3) kernel over (height, width, channel), strides (1, 1, C), bias, ReLU."""
     channels = features.shape[-1]
-    scores = np.stack(
-        [convolve3d_same(image, kernel[:, :, :, 0], (1, 1, channels))[:, :, 0] for image in features]
-    )
+    scores = np.stack([convolve3d_same(image, kernel[:, :, :, 0], (1, 1, channels))[:, :, 0] for image in features])
     maps = softmax(np.maximum(scores + bias, 0))
     return features * maps.sum(axis=1)[..., None], maps
 
@@ -86,9 +84,7 @@ def test_released_at_shapes_of_the_networks(shape):
     unit, weights = build("released", shape, rng)
     features = rng.normal(size=(1, *shape)).astype("float32")
     _, maps = unit(features)
-    np.testing.assert_allclose(
-        maps, released_reference(features, weights["kernel"], weights["bias"])[1], atol=1e-5
-    )
+    np.testing.assert_allclose(maps, released_reference(features, weights["kernel"], weights["bias"])[1], atol=1e-5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,9 +115,7 @@ def influence(variant, shape):
     unit.build((None, *shape))
     scores = unit._released_scores if variant == "released" else unit._paper_scores
     features = np.abs(rng.normal(size=(1, *shape))).astype("float32")
-    unit.set_weights(
-        [np.abs(w) + 0.01 for w in unit.get_weights()]
-    )  # so that the ReLU lets everything through
+    unit.set_weights([np.abs(w) + 0.01 for w in unit.get_weights()])  # so that the ReLU lets everything through
     middle = (shape[0] // 2, shape[1] // 2)
     moved = np.repeat(features, np.prod(shape), axis=0)
     places = list(np.ndindex(*shape))
@@ -129,9 +123,7 @@ def influence(variant, shape):
         moved[(number, *place)] += 1
     change = np.abs(ops.convert_to_numpy(scores(moved)) - ops.convert_to_numpy(scores(features)))
     return [
-        place
-        for place, value in zip(places, change[:, middle[0], middle[1]].max(axis=1), strict=True)
-        if value > 1e-6
+        place for place, value in zip(places, change[:, middle[0], middle[1]].max(axis=1), strict=True) if value > 1e-6
     ]
 
 
@@ -175,7 +167,7 @@ def test_reads_back_in_a_fresh_process(tmp_path):
     model = keras.Model(image, [attended, maps, SoftAttention(2, "paper", gamma=0.5)(image)])
     x = np.random.default_rng(0).normal(size=(2, 6, 5, 9)).astype("float32")
     model.save(tmp_path / "unit.keras")
-    np.savez(tmp_path / "io.npz", x=x, *model.predict(x, verbose=0))
+    np.savez(tmp_path / "io.npz", *model.predict(x, verbose=0), x=x)
     code = (
         "import keras, numpy as np, soft_attention.model.attention;"
         f"m = keras.saving.load_model(r'{tmp_path / 'unit.keras'}'); f = np.load(r'{tmp_path / 'io.npz'}');"
@@ -198,7 +190,7 @@ def test_every_argument_is_in_the_config():
 
 
 def test_errors_name_what_is_wrong():
-    with pytest.raises(ValueError, match="unknown variant 'papers'.*paper, released"):
+    with pytest.raises(ValueError, match=r"unknown variant 'papers'.*paper, released"):
         SoftAttention(variant="papers")
     with pytest.raises(ValueError, match="heads=0"):
         SoftAttention(0)

@@ -148,9 +148,9 @@ def test_preprocessing_is_the_released_one_unless_asked():
 
 
 def test_bad_names_and_weights_are_one_clear_sentence(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="unknown backbone 'resnet5'.*did you mean 'resnet50'"):
+    with pytest.raises(ValueError, match=r"unknown backbone 'resnet5'.*did you mean 'resnet50'"):
         build_network("resnet5", "baseline")
-    with pytest.raises(ValueError, match="unknown arm 'release'.*did you mean 'released'"):
+    with pytest.raises(ValueError, match=r"unknown arm 'release'.*did you mean 'released'"):
         build_network("vgg16", "release")
     with pytest.raises(ValueError, match="vgg16 is the authors' own network and has no ImageNet weights"):
         build_network("vgg16", "baseline", weights="imagenet")
@@ -158,9 +158,7 @@ def test_bad_names_and_weights_are_one_clear_sentence(tmp_path, monkeypatch):
         build_network("mobilenet", "baseline", image_size=32, weights=tmp_path / "none.weights.h5")
     damaged = tmp_path / "damaged.weights.h5"
     damaged.write_bytes(b"not a checkpoint")
-    with pytest.raises(
-        StudyError, match=r"damaged\.weights\.h5 is damaged or does not fit mobilenet_baseline"
-    ):
+    with pytest.raises(StudyError, match=r"damaged\.weights\.h5 is damaged or does not fit mobilenet_baseline"):
         build_network("mobilenet", "baseline", image_size=32, weights=damaged)
 
     def no_network(*_, **__):
@@ -168,5 +166,5 @@ def test_bad_names_and_weights_are_one_clear_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras.utils, "get_file", no_network)
     monkeypatch.setattr("keras.src.applications.resnet.file_utils.get_file", no_network)
-    with pytest.raises(StudyError, match="ImageNet weights of ResNet50 could not be had.*KERAS_HOME"):
+    with pytest.raises(StudyError, match=r"ImageNet weights of ResNet50 could not be had.*KERAS_HOME"):
         build_network("resnet50", "baseline", image_size=64, weights="imagenet")

@@ -36,9 +36,7 @@ def test_one_parameters_cell_with_literals_only(notebook):
 
 def test_starts_with_what_it_does_and_costs(notebook):
     title = notebook.cells[0].source
-    assert title.startswith("# ") and all(
-        word in title for word in ("What it does", "| in |", "| out |", "| time |")
-    )
+    assert title.startswith("# ") and all(word in title for word in ("What it does", "| in |", "| out |", "| time |"))
 
 
 def test_every_parameter_is_explained(notebook):

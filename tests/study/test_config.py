@@ -105,7 +105,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
 def test_a_run_is_checked_from_the_names_of_a_notebook():
     values = Study.load("smoke").runs()[0].model_dump()
     assert Run.check(values | {"pd": object(), "__name__": "__main__"}) == Run(**values)
-    with pytest.raises(StudyError, match="the parameters cell: unknown|the parameters cell: precision"):
+    with pytest.raises(StudyError, match=r"the parameters cell: unknown|the parameters cell: precision"):
         Run.check(values | {"precision": "float23"})
 
 

@@ -32,9 +32,7 @@ def dataset():
     table = pd.DataFrame(
         {"image_id": ["x", "y", "z", "w"], "label": ["a", "b", "a", "b"], "lesion_id": ["1", "2", "3", "4"]}
     )
-    return Dataset(
-        "toy", table.assign(image_path="", mask_path=pd.NA), CLASSES, "generated"
-    )
+    return Dataset("toy", table.assign(image_path="", mask_path=pd.NA), CLASSES, "generated")
 
 
 @pytest.fixture

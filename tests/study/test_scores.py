@@ -64,14 +64,10 @@ def test_scores_agree_with_scikit_learn():
         expected = metrics.roc_auc_score(truth, probabilities, average=average, **options)
         assert result[f"{average}_auc"] == pytest.approx(expected, abs=1e-12)
         assert result[f"{average}_precision"] == metrics.precision_score(truth, called, average=average)
-        assert result[f"{average}_recall"] == pytest.approx(
-            metrics.recall_score(truth, called, average=average)
-        )
+        assert result[f"{average}_recall"] == pytest.approx(metrics.recall_score(truth, called, average=average))
     assert result["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(truth, called))
     one_hot = pd.get_dummies(truth)[list(SEVEN)].to_numpy()
-    assert result["micro_auc"] == pytest.approx(
-        metrics.roc_auc_score(one_hot, probabilities, average="micro")
-    )
+    assert result["micro_auc"] == pytest.approx(metrics.roc_auc_score(one_hot, probabilities, average="micro"))
     assert "tasks" not in result
 
 
@@ -172,9 +168,7 @@ def test_intervals_resample_lesions_not_images():
     once = random_table(rng, 120, SEVEN).assign(lesion_id=lambda t: t["image_id"])
     five = pd.concat([once] * 5, ignore_index=True)
     five["image_id"] = [f"i{number}" for number in five.index]
-    assert intervals(five, SEVEN, draws=100)["accuracy"] == pytest.approx(
-        intervals(once, SEVEN, draws=100)["accuracy"]
-    )
+    assert intervals(five, SEVEN, draws=100)["accuracy"] == pytest.approx(intervals(once, SEVEN, draws=100)["accuracy"])
 
 
 def test_interval_of_a_score_that_never_exists_is_none():

@@ -30,7 +30,9 @@ def test_parameters_arrive_and_progress_is_shown(notebook, tmp_path, capsys):
 
 def test_a_failing_cell_leaves_its_notebook_where_the_message_says(notebook, tmp_path):
     output = tmp_path / "done.ipynb"
-    with pytest.raises(StudyError, match=r"my run failed: ZeroDivisionError: division by zero\n.*done\.failed\.ipynb") as error:
+    with pytest.raises(
+        StudyError, match=r"my run failed: ZeroDivisionError: division by zero\n.*done\.failed\.ipynb"
+    ) as error:
         stages.execute(notebook("1 / 0"), output, {}, "my run")
     kept = tmp_path / "done.failed.ipynb"
     assert str(kept) in str(error.value)
@@ -46,7 +48,12 @@ def test_a_parameter_that_the_notebook_does_not_have_is_an_error(notebook, tmp_p
 
 def test_a_kernel_that_dies_is_told(notebook, tmp_path):
     with pytest.raises(StudyError, match=r"my run failed: .*died.*\n.*last words: .*done\.failed\.log"):
-        stages.execute(notebook("import os; os.write(2, b'out of luck'); os._exit(1)"), tmp_path / "done.ipynb", {}, "my run")
+        stages.execute(
+            notebook("import os; os.write(2, b'out of luck'); os._exit(1)"),
+            tmp_path / "done.ipynb",
+            {},
+            "my run",
+        )
     assert "out of luck" in (tmp_path / "done.failed.log").read_text()
 
 
@@ -75,5 +82,5 @@ def test_the_page_needs_no_network_and_shows_no_code(tmp_path):
     page = stages.html_page(tmp_path / "n.ipynb")
     assert "a result" in page and "<title>A page</title>" in page
     assert "secret_code" not in page and "only for people at work" not in page
-    for fetched in ("src=\"http", "src='http", "href=\"http", "from 'http", 'from "http', "import('http"):
+    for fetched in ('src="http', "src='http", 'href="http', "from 'http", 'from "http', "import('http"):
         assert fetched not in page

@@ -245,9 +245,7 @@ def test_attention_gain_without_pairs_is_an_empty_table():
 
 def test_attention_gain_refuses_a_run_twice():
     grid = runs(backbone=["vgg16"] * 2, arm=["baseline"] * 2)
-    with pytest.raises(
-        ValueError, match="same place of the grid: backbone vgg16, seed 0, fold 0, arm baseline"
-    ):
+    with pytest.raises(ValueError, match="same place of the grid: backbone vgg16, seed 0, fold 0, arm baseline"):
         tables.attention_gain(grid)
 
 

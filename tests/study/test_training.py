@@ -121,7 +121,11 @@ def test_predict_is_the_network_row_by_row(run, images):
 
 def history_of(losses, accuracies):
     return pd.DataFrame(
-        {"selection_loss": losses, "selection_accuracy": accuracies, "selection_balanced_accuracy": accuracies}
+        {
+            "selection_loss": losses,
+            "selection_accuracy": accuracies,
+            "selection_balanced_accuracy": accuracies,
+        }
     )
 
 

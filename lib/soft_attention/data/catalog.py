@@ -155,8 +155,7 @@ ISIC2017 = DatasetInfo(
     },
     licence="ISIC Archive terms of use; non-commercial",
     credit="International Skin Imaging Collaboration",
-    citation="Codella et al.: Skin Lesion Analysis Toward Melanoma Detection (ISBI 2017), "
-    "arXiv:1710.05006 (2017)",
+    citation="Codella et al.: Skin Lesion Analysis Toward Melanoma Detection (ISBI 2017), arXiv:1710.05006 (2017)",
 )
 
 SYNTHETIC = DatasetInfo(

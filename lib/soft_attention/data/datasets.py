@@ -67,9 +67,7 @@ class Dataset:
         return manifest_hash(self.table)
 
 
-def load_dataset(
-    name: str | Path, data_dir: str | Path | None = None, mirror: str | Path | None = None
-) -> Dataset:
+def load_dataset(name: str | Path, data_dir: str | Path | None = None, mirror: str | Path | None = None) -> Dataset:
     """Load one data set, getting and checking its files first if need be.
 
     Args:
@@ -175,9 +173,7 @@ def _load_generated(source: Source) -> Dataset:
 def _load_own(folder: Path) -> Dataset:
     labels = folder.absolute() / "labels.csv"
     if not labels.is_file():
-        raise FileNotFoundError(
-            f"{labels} does not exist: a folder of your own needs it, with image_id and label"
-        )
+        raise FileNotFoundError(f"{labels} does not exist: a folder of your own needs it, with image_id and label")
     table = _with_lesions(read_table(labels, ["image_id", "label"]), labels)
     for column in table.columns.intersection(["image_path", "mask_path"]):
         table[column] = [p if pd.isna(p) else str(labels.parent / p) for p in table[column]]

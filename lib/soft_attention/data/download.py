@@ -86,9 +86,7 @@ def _check_mirrored(file: RemoteFile, path: Path, memory: Path) -> None:
 
 
 def _differs(path: Path, expected: str, got: str, remedy: str) -> StudyError:
-    return StudyError(
-        f"the checksum of {path} differs: expected {expected}, got {got}; delete it and {remedy}"
-    )
+    return StudyError(f"the checksum of {path} differs: expected {expected}, got {got}; delete it and {remedy}")
 
 
 # Mirrors
@@ -107,8 +105,7 @@ def _from_mirror(file: RemoteFile, folder: Path, mirror: str | Path) -> Path | N
         _check_mirrored(file, path, folder)
     elif not (file.optional or file.inside):
         raise StudyError(
-            f"{file.name} is not on the mirror {mirror}: add it, or unset DATA_MIRROR to download "
-            "the official file"
+            f"{file.name} is not on the mirror {mirror}: add it, or unset DATA_MIRROR to download the official file"
         )
     return path
 

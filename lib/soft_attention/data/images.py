@@ -126,6 +126,4 @@ def _read(file: Path, mode: str, size: int) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise StudyError(f"{file} has too many pixels to be a photo ({error}); make it smaller") from error
     except Exception as error:  # a damaged file can raise nearly anything in Pillow's decoders
-        raise StudyError(
-            f"{file} cannot be read as an image ({error}); download it again or delete it"
-        ) from error
+        raise StudyError(f"{file} cannot be read as an image ({error}); download it again or delete it") from error

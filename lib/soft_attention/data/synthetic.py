@@ -64,9 +64,7 @@ def generate(
         draw_all(folder, plan, seed, size, centre_bias)
     table = pd.read_csv(folder / "table.csv")
     if not table.reindex(columns=plan.columns).equals(plan):
-        raise StudyError(
-            f"{folder} holds images made with other settings: choose another folder or delete it"
-        )
+        raise StudyError(f"{folder} holds images made with other settings: choose another folder or delete it")
     paths = ["image_path", "mask_path", "cue_path"]
     table[paths] = table[paths].map(lambda path: str(folder / path))
     return table

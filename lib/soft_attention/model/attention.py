@@ -42,9 +42,7 @@ class SoftAttention(keras.layers.Layer):
     def __init__(self, heads=16, variant="paper", return_maps=False, gamma=0.01, **kwargs):
         super().__init__(**kwargs)
         if variant not in VARIANTS:
-            raise ValueError(
-                f"unknown variant {variant!r} of SoftAttention: expected one of {', '.join(VARIANTS)}"
-            )
+            raise ValueError(f"unknown variant {variant!r} of SoftAttention: expected one of {', '.join(VARIANTS)}")
         if heads < 1:
             raise ValueError(f"SoftAttention needs at least one head, received heads={heads}")
         self.heads = heads
@@ -71,9 +69,7 @@ class SoftAttention(keras.layers.Layer):
     def maps(self, features):
         """The `heads` attention maps of `features`: `(B, H, W, C)` -> `(B, heads, H, W)`, each summing to 1."""
         _, height, width, _ = features.shape
-        scores = (
-            self._released_scores(features) if self.variant == "released" else self._paper_scores(features)
-        )
+        scores = self._released_scores(features) if self.variant == "released" else self._paper_scores(features)
         scores = ops.cast(ops.transpose(scores, (0, 3, 1, 2)), "float32")
         flat = ops.reshape(scores, (-1, self.heads, height * width))
         return ops.reshape(ops.softmax(flat, axis=-1), (-1, self.heads, height, width))

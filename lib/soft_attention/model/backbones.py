@@ -141,9 +141,7 @@ def _inception_resnet_v2_relu(x: KerasTensor) -> KerasTensor:
 
 def _mobilenet_trunk(x: KerasTensor, weights: str | None) -> KerasTensor:
     """Ends at the last layer of stride 16, so that the map still has 8 x 8 cells at 128 px."""
-    return (
-        _application(keras.applications.MobileNet, x, weights, alpha=0.75).get_layer("conv_pw_11_relu").output
-    )
+    return _application(keras.applications.MobileNet, x, weights, alpha=0.75).get_layer("conv_pw_11_relu").output
 
 
 # --- all of them ---------------------------------------------------------------------------------------------

@@ -71,9 +71,7 @@ def build_network(
         )
     imagenet = weights == "imagenet"
     if imagenet and facts.preprocessing is None:
-        raise ValueError(
-            f"{backbone} is the authors' own network and has no ImageNet weights: set weights to null"
-        )
+        raise ValueError(f"{backbone} is the authors' own network and has no ImageNet weights: set weights to null")
 
     image = keras.Input((size, size, 3), name="image")
     x = Preprocessing(_preprocessing_mode(preprocessing, facts.preprocessing), name="preprocessing")(image)
@@ -137,6 +135,4 @@ def _load_weights(network: keras.Model, path: Path) -> None:
         else:
             network.load_weights(path)
     except Exception as error:
-        raise StudyError(
-            f"the weights file {path} is damaged or does not fit {network.name}: {error}"
-        ) from error
+        raise StudyError(f"the weights file {path} is damaged or does not fit {network.name}: {error}") from error

@@ -24,9 +24,7 @@ class _Strict(BaseModel):
 class Settings(_Strict):
     """Everything that decides the outcome of a run besides its place in the grid."""
 
-    image_size: int | None = Field(
-        None, ge=9, description="side of the input in pixels; null: the released one"
-    )
+    image_size: int | None = Field(None, ge=9, description="side of the input in pixels; null: the released one")
     weights: str | None = Field(None, description="null (random), imagenet, or the path of a weights file")
     preprocessing: Literal["released", "backbone"] = "released"
     heads: int = Field(16, ge=1)
@@ -89,9 +87,7 @@ class Run(Settings):
     @property
     def scale(self) -> str:
         """What a reader must know to weigh a number of this run."""
-        weights = {None: "random initial weights", "imagenet": "ImageNet weights"}.get(
-            self.weights, self.weights
-        )
+        weights = {None: "random initial weights", "imagenet": "ImageNet weights"}.get(self.weights, self.weights)
         return f"{self.size} px, {weights}, at most {self.epochs} epochs"
 
 
@@ -163,9 +159,7 @@ class Study(_Strict):
 def changes(run: Run, folder: Path) -> str:
     """How `run` differs from the `params.json` in `folder`, for people; empty if it does not."""
     old, new = json.loads((folder / "params.json").read_text()), run.model_dump()
-    return ", ".join(
-        f"{key}: {old.get(key)} -> {new.get(key)}" for key in new if old.get(key) != new.get(key)
-    )
+    return ", ".join(f"{key}: {old.get(key)} -> {new.get(key)}" for key in new if old.get(key) != new.get(key))
 
 
 def _check_axes(rule: dict[str, Any]) -> dict[str, Any]:
@@ -196,6 +190,4 @@ def _sentence(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "float_type" and isinstance(error["input"], str):
         message += " (YAML reads 1e-3 as text: write 1.0e-3)"
-    return (
-        f"{key}: {message}, not {error['input']!r}" if error["type"] != "value_error" else f"{key}: {message}"
-    )
+    return f"{key}: {message}, not {error['input']!r}" if error["type"] != "value_error" else f"{key}: {message}"

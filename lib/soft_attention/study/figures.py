@@ -52,9 +52,7 @@ def curves(history: pd.DataFrame, best: int, title: str, selecting: str) -> Figu
     left.plot(epochs, history["selection_loss"], marker=".", label=selecting)
     left.set(title=title, xlabel="epoch", ylabel="cross-entropy (nats)")
     right.plot(epochs, history["selection_accuracy"], marker=".", label=f"{selecting}: accuracy")
-    right.plot(
-        epochs, history["selection_balanced_accuracy"], marker=".", label=f"{selecting}: balanced accuracy"
-    )
+    right.plot(epochs, history["selection_balanced_accuracy"], marker=".", label=f"{selecting}: balanced accuracy")
     right.set(xlabel="epoch", ylabel="share of images", ylim=(0, 1))
     for axes in (left, right):
         axes.axvline(best, color="0.5", linestyle=":", label="selected epoch")
@@ -68,8 +66,8 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
     counts = np.asarray(matrix)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = plt.subplots(figsize=(0.62 * len(classes) + 2.4, 0.5 * len(classes) + 1.6))
-    sns.heatmap(share, annot=counts, fmt="d", cmap="Blues", vmin=0, vmax=1, ax=axes, cbar_kws={"label": "share of the true class"},
-                xticklabels=classes, yticklabels=classes)  # fmt: skip
+    names = {"xticklabels": classes, "yticklabels": classes, "cbar_kws": {"label": "share of the true class"}}
+    sns.heatmap(share, annot=counts, fmt="d", cmap="Blues", vmin=0, vmax=1, ax=axes, **names)
     axes.set(title=title, xlabel="predicted", ylabel="true")
     axes.tick_params(rotation=0)
     plt.setp(axes.get_xticklabels(), rotation=45, ha="right")
@@ -118,9 +116,7 @@ def attention_panel(
         _overlay(grid[row, -1], image, cams[row], max(float(cams[row].max()), 1e-12))
     for axes, name in zip(grid[0], columns, strict=True):
         axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
-    figure.colorbar(
-        shown, ax=grid, shrink=0.6, location="bottom", aspect=50, label="attention, times a uniform map"
-    )
+    figure.colorbar(shown, ax=grid, shrink=0.6, location="bottom", aspect=50, label="attention, times a uniform map")
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -149,9 +145,7 @@ def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) 
 def learning_curves(histories: Mapping[tuple, pd.DataFrame], title: str) -> Figure:
     """Selection loss over the epochs of every run (backbone, arm, ...): one panel per backbone, one colour per arm."""
     backbones = list(dict.fromkeys(backbone for backbone, *_ in histories))
-    figure, row = plt.subplots(
-        1, len(backbones), figsize=(2.3 * len(backbones) + 0.8, 2.6), squeeze=False, sharey=True
-    )
+    figure, row = plt.subplots(1, len(backbones), figsize=(2.3 * len(backbones) + 0.8, 2.6), squeeze=False, sharey=True)
     for axes, backbone in zip(row[0], backbones, strict=True):
         for (name, arm, *_), history in histories.items():
             if name == backbone:

@@ -89,8 +89,8 @@ def check_split(run: Run, dataset: Dataset, split_hash: str) -> None:
             continue
         if recorded["sha256"] != split_hash:
             raise StudyError(
-                f"the split of {run.study}/{run.id} is not the one recorded in {file}: the data or the library versions "
-                "have changed since; remove that file and the runs made with it"
+                f"the split of {run.study}/{run.id} is not the one recorded in {file}: the data or the versions of "
+                "the libraries have changed since; remove that file and the runs made with it"
             )
 
 
@@ -117,9 +117,7 @@ def read_history(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "history.csv")
 
 
-def prediction_table(
-    split: pd.DataFrame, probabilities: np.ndarray, classes: tuple[str, ...]
-) -> pd.DataFrame:
+def prediction_table(split: pd.DataFrame, probabilities: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
     """Rows of `split` with one float32 column of probability per class."""
     table = split[["image_id", "lesion_id", "label"]].reset_index(drop=True)
     return table.join(pd.DataFrame(probabilities.astype("float32"), columns=list(classes)))
@@ -151,9 +149,7 @@ def read_predictions(folder: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(folder / "predictions.parquet")
     except Exception as error:
-        raise StudyError(
-            f"{folder / 'predictions.parquet'} is missing or damaged ({error}): run it again"
-        ) from error
+        raise StudyError(f"{folder / 'predictions.parquet'} is missing or damaged ({error}): run it again") from error
 
 
 def read_json(path: Path) -> Any:
@@ -185,9 +181,7 @@ def load_attention(study: str) -> pd.DataFrame:
         for name, means in found["scores"].items():
             own = found["head_correlation"] if name == "attention" else None
             facts = {"images": found["images"], "map": name, "head_correlation": own}
-            rows.append(
-                place | facts | means | {"mean_map": np.array(found["mean_map"]), "folder": file.parent}
-            )
+            rows.append(place | facts | means | {"mean_map": np.array(found["mean_map"]), "folder": file.parent})
     return pd.DataFrame(rows)
 
 
@@ -198,22 +192,15 @@ def load_environments(study: str) -> pd.DataFrame:
         found = read_json(file)
         versions = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
         rows.append(
-            {key: found[key] for key in ("processor", "platform", "backend", "git_commit")}
-            | {"versions": versions}
+            {key: found[key] for key in ("processor", "platform", "backend", "git_commit")} | {"versions": versions}
         )
     table = pd.DataFrame(rows)
-    return (
-        table.groupby(list(table.columns), as_index=False, dropna=False)
-        .size()
-        .rename(columns={"size": "runs"})
-    )
+    return table.groupby(list(table.columns), as_index=False, dropna=False).size().rename(columns={"size": "runs"})
 
 
 def _place(folder: Path) -> dict[str, Any]:
     run = Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
-    return {
-        key: getattr(run, key) for key in ("study", "dataset", "protocol", "backbone", "arm", "seed", "fold")
-    }
+    return {key: getattr(run, key) for key in ("study", "dataset", "protocol", "backbone", "arm", "seed", "fold")}
 
 
 def _run_row(folder: Path) -> dict[str, Any]:

@@ -178,9 +178,7 @@ def score_maps(maps: np.ndarray, masks: np.ndarray, batch_size: int = 128) -> pd
     effective_cells. For several heads give their sum.
     """
     if maps.ndim != 3 or len(maps) != len(masks):
-        raise ValueError(
-            f"expected maps (N, H, W) and as many masks, received {maps.shape} and {masks.shape}"
-        )
+        raise ValueError(f"expected maps (N, H, W) and as many masks, received {maps.shape} and {masks.shape}")
     parts = []
     for start in tqdm(range(0, len(maps), batch_size), desc="Scoring maps", leave=False):
         own, lesions = (array[start : start + batch_size] for array in (maps, masks))
@@ -243,9 +241,7 @@ def grad_cam(
     return np.concatenate(maps).astype(np.float32)
 
 
-def _split_network(
-    model: keras.Model, features: str | keras.KerasTensor
-) -> tuple[keras.Function, keras.Function]:
+def _split_network(model: keras.Model, features: str | keras.KerasTensor) -> tuple[keras.Function, keras.Function]:
     """The model in two: (images, features) -> scores before the softmax, and images -> features.
 
     The first still takes the images, for paths that lead around the features.

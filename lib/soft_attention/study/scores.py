@@ -77,9 +77,7 @@ def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
     }
     if set(classes) == ISIC2017_CLASSES:
         result["tasks"] = {
-            name: _binary(truth == k, probabilities[:, k])
-            for k, name in enumerate(classes)
-            if name in ISIC2017_TASKS
+            name: _binary(truth == k, probabilities[:, k]) for k, name in enumerate(classes) if name in ISIC2017_TASKS
         }
     return _plain(result)
 
@@ -197,9 +195,7 @@ def _draw(rng: np.random.Generator, lesions: int, draws: int) -> np.ndarray:
     return np.stack([np.bincount(row, minlength=lesions) for row in picks]).astype(np.float64)
 
 
-def _weighted_scores(
-    weights: np.ndarray, truth: np.ndarray, probabilities: np.ndarray
-) -> dict[str, np.ndarray]:
+def _weighted_scores(weights: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
     """`INTERVAL_METRICS` under image weights (draws, N): (draws,) each, NaN where undefined."""
     classes = probabilities.shape[1]
     cell = truth * classes + probabilities.argmax(axis=1)

@@ -69,9 +69,7 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str)
             f"{name} failed: {error.ename}: {error.evalue}\n  the notebook with the error: {failed}"
         ) from None
     except Exception as error:  # the kernel died: out of memory, a crash in native code
-        raise StudyError(
-            f"{name} failed: {error}\n  the notebook so far: {failed}, its last words: {log}"
-        ) from error
+        raise StudyError(f"{name} failed: {error}\n  the notebook so far: {failed}, its last words: {log}") from error
     log.unlink()
     os.replace(failed, output)
 
@@ -133,9 +131,7 @@ def html_page(notebook: Path) -> str:
     )
     content = nbformat.read(notebook, as_version=4)
     content.cells = [cell for cell in content.cells if "setup" not in cell.metadata.get("tags", [])]
-    return exporter.from_notebook_node(
-        content, {"metadata": {"name": content.metadata.get("title", notebook.stem)}}
-    )[0]
+    return exporter.from_notebook_node(content, {"metadata": {"name": content.metadata.get("title", notebook.stem)}})[0]
 
 
 def ensure_run(run: Run) -> Path:
@@ -175,9 +171,7 @@ def _papermill(notebook: Path, output: Path, parameters: dict[str, Any]) -> None
         kernel_name="python3",
         progress_bar=False,
         log_output=True,
-        config=Config(
-            KernelManager={"transport": "ipc"}
-        ),  # ports would be raced for by kernels that start at once
+        config=Config(KernelManager={"transport": "ipc"}),  # ports would be raced for by kernels that start at once
     )
 
 

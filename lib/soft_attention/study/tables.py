@@ -172,9 +172,7 @@ def styled(table: pd.DataFrame) -> Styler:
     words = [not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
     shown = format_table(table)
     marks = pd.DataFrame([["text" if word else "" for word in words]] * len(table), shown.index, shown.columns)
-    headings = [
-        {"selector": f"th.col{place}", "props": "text-align: left"} for place, word in enumerate(words) if word
-    ]
+    headings = [{"selector": f"th.col{place}", "props": "text-align: left"} for place, word in enumerate(words) if word]
     return shown.style.hide(axis="index").set_td_classes(marks).set_table_styles(headings)
 
 
@@ -183,9 +181,7 @@ def _dataset(runs: pd.DataFrame) -> str:
     for column in ("study", "dataset", "protocol"):
         values = runs[column].unique()
         if len(values) != 1:
-            raise ValueError(
-                f"a table takes the runs of one {column}, these are of {', '.join(sorted(values))}"
-            )
+            raise ValueError(f"a table takes the runs of one {column}, these are of {', '.join(sorted(values))}")
     return runs["dataset"].iloc[0]
 
 
@@ -230,9 +226,7 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     """Sorted by backbone and arm, as the study lists them, then by class or task."""
     rank = {name: place for place, name in enumerate((*BACKBONES, *ARMS))}
     keys = [name for name in ("backbone", "arm", "class", "task") if name in table]
-    return table.sort_values(
-        keys, key=lambda names: names.map(lambda name: rank.get(name, name)), ignore_index=True
-    )
+    return table.sort_values(keys, key=lambda names: names.map(lambda name: rank.get(name, name)), ignore_index=True)
 
 
 def _whole(table: pd.DataFrame) -> pd.DataFrame:
@@ -241,9 +235,7 @@ def _whole(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: table[name].round().astype("Int64") for name in counts})
 
 
-def _differences(
-    table: pd.DataFrame, keys: list[str], metrics: Sequence[str], reference: str
-) -> pd.DataFrame:
+def _differences(table: pd.DataFrame, keys: list[str], metrics: Sequence[str], reference: str) -> pd.DataFrame:
     """Every other arm minus the reference arm with the same keys; rows without a partner are left out."""
     repeated = table[table.duplicated([*keys, "arm"])]
     if not repeated.empty:

@@ -35,9 +35,7 @@ def set_determinism(seed: int) -> None:
             tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
-def train(
-    run: Run, images: np.ndarray, split: pd.DataFrame, classes: tuple[str, ...], folder: Path
-) -> keras.Model:
+def train(run: Run, images: np.ndarray, split: pd.DataFrame, classes: tuple[str, ...], folder: Path) -> keras.Model:
     """Train the network of `run`, or what an earlier, killed attempt left to do.
 
     Args:
