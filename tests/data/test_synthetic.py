@@ -150,7 +150,7 @@ def test_a_folder_with_other_settings_is_refused_and_kept(tmp_path, other):
     settings = {"classes": SYNTHETIC_2017, "lesions": 6, **SMALL}
     generate(tmp_path, **settings)
     before = digests(tmp_path)
-    with pytest.raises(StudyError, match="other settings: choose another folder or delete it"):
+    with pytest.raises(StudyError, match="other settings or by an older generator: delete it"):
         generate(tmp_path, **settings | other)
     assert digests(tmp_path) == before
 

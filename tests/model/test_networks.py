@@ -86,9 +86,8 @@ def test_minimum_size_is_the_smallest_that_leaves_two_by_two_cells(backbone):
 
 
 @pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("backbone", ["mobilenet", "resnet34"])
-def test_every_arm_gives_probabilities_and_trains(backbone, arm):
-    network = build_network(backbone, arm, classes=3, image_size=32)
+def test_every_arm_gives_probabilities_and_trains(arm):
+    network = build_network("mobilenet", arm, classes=3, image_size=32)
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("uint8")
     probabilities = network.predict(images, verbose=0)
     assert probabilities.shape == (4, 3)

@@ -226,3 +226,13 @@ def test_grad_cam_refuses_what_it_cannot_explain(network):
     stranger = keras.layers.Conv2D(2, 1)(keras.Input((4, 5, 3)))
     with pytest.raises(ValueError, match="not connected"):
         saliency.grad_cam(network, images, stranger)
+
+
+def test_compare_puts_the_ways_below_each_other():
+    masks = np.zeros((2, 4, 4))
+    masks[:, 1:3, 1:3] = 1
+    table = saliency.compare({"exact": masks, "uniform": np.ones_like(masks)}, masks)
+    assert list(table["map"]) == ["exact", "exact", "uniform", "uniform"]
+    assert table["energy"].tolist() == [1, 1, 0.25, 0.25]
+    empty = saliency.compare({"exact": masks[:0]}, masks[:0])
+    assert empty.empty and list(empty.columns) == list(table.columns)

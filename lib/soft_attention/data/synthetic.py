@@ -20,6 +20,7 @@ from soft_attention.paths import atomic
 # Images per class in HAM10000, and in the training set of ISIC 2017 Part 3.
 SYNTHETIC = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
 SYNTHETIC_2017 = {"melanoma": 374, "nevus": 1372, "seborrheic_keratosis": 254}
+GENERATOR = 1  # raise it when lesions are drawn differently: images of an older generator are then refused
 DRAWN_AS = {"melanoma": "mel", "nevus": "nv", "seborrheic_keratosis": "bkl"}
 VIEWS = np.array([5514, 1423, 490, 34, 5, 4])  # lesions of HAM10000 with 1, 2, ... 6 images
 
@@ -59,12 +60,12 @@ def generate(
     """
     folder = Path(folder)
     plan = plan_images(classes, lesions, seed, floor)
-    plan = plan.assign(seed=seed, height=size[0], width=size[1], centre_bias=float(centre_bias))
+    plan = plan.assign(generator=GENERATOR, seed=seed, height=size[0], width=size[1], centre_bias=float(centre_bias))
     if not (folder / "table.csv").exists():
         draw_all(folder, plan, seed, size, centre_bias)
     table = pd.read_csv(folder / "table.csv")
     if not table.reindex(columns=plan.columns).equals(plan):
-        raise StudyError(f"{folder} holds images made with other settings: choose another folder or delete it")
+        raise StudyError(f"{folder} holds images made with other settings or by an older generator: delete it")
     paths = ["image_path", "mask_path", "cue_path"]
     table[paths] = table[paths].map(lambda path: str(folder / path))
     return table

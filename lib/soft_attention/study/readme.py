@@ -17,7 +17,10 @@ def main_result(study: str = STUDY) -> str:
     lines = [
         f"| dataset | arm | {' | '.join(LABELS[name] for name in SHOWN)} |",
         f"|---|---|{'---|' * len(SHOWN)}",
-        *(f"| {run.dataset} | {run.arm} | {' | '.join(_cell(run, name) for name in SHOWN)} |" for run in runs.itertuples()),
+        *(
+            f"| {run.dataset} | {run.arm} | {' | '.join(_cell(run, name) for name in SHOWN)} |"
+            for run in runs.itertuples()
+        ),
         "",
         *(f"*{text}*" for text in _scales(runs)),
     ]
@@ -39,9 +42,10 @@ def _cell(run, metric: str) -> str:
 
 
 def _scales(runs) -> list[str]:
+    seeds = sorted(set(runs.seed))
     return [
         f"{dataset}: {part.backbone.iloc[0]}, {part.scale.iloc[0]}, protocol {protocol}, images: {images}, "
-        f"{part.n_images.iloc[0]} test images, {len(part)} runs with seed {', '.join(map(str, sorted(set(part.seed))))}."
+        f"{part.n_images.iloc[0]} test images, {len(part)} runs, seeds {seeds}."
         for (dataset, protocol, images), part in runs.groupby(["dataset", "protocol", "images"])
     ]
 

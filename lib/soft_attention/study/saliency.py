@@ -4,6 +4,8 @@ A map is an array (H, W) of non-negative weights on its own coarse grid; only it
 count. An all-zero map, which Grad-CAM can produce, prefers nothing and is read as the uniform map.
 """
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from tqdm.auto import tqdm
 
 from soft_attention.errors import StudyError
 
+SCORES = ("area", "energy", "lift", "pointing", "iou", "entropy", "effective_cells")
 QUANTILES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -195,6 +198,16 @@ def score_maps(maps: np.ndarray, masks: np.ndarray, batch_size: int = 128) -> pd
     table = pd.concat(parts, ignore_index=True)
     table.insert(2, "lift", table["energy"] / table["area"])
     return table
+
+
+def compare(ways: Mapping[str, np.ndarray], masks: np.ndarray) -> pd.DataFrame:
+    """`score_maps` of several ways to look at the same images, one below the other, named in the column `map`.
+
+    With no images the table is empty and has its columns.
+    """
+    if not len(masks):
+        return pd.DataFrame(columns=[*SCORES, "map"])
+    return pd.concat([score_maps(maps, masks).assign(map=name) for name, maps in ways.items()], ignore_index=True)
 
 
 # --- Grad-CAM -------------------------------------------------------------------------------------

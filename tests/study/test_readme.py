@@ -1,0 +1,21 @@
+"""The README's main result is what the kept runs say."""
+
+import pytest
+
+from soft_attention import paths
+from soft_attention.study import readme
+
+kept = (paths.RESULTS / readme.STUDY / "runs").exists()
+
+
+@pytest.mark.skipif(not kept, reason="no runs of the study behind the README are kept")
+def test_the_readme_shows_the_kept_runs():
+    text = (paths.ROOT / "README.md").read_text()
+    assert text == readme.replace_main_result(text, readme.main_result()), "run python -m soft_attention.study.readme"
+
+
+def test_only_what_is_between_the_marks_is_replaced():
+    text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter"
+    assert readme.replace_main_result(text, "new") == f"before\n{readme.BEGIN}\nnew\n{readme.END}\nafter"
+    with pytest.raises(ValueError, match="lacks the marks"):
+        readme.replace_main_result("no marks", "new")
