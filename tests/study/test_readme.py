@@ -1,14 +1,21 @@
 """The README's main result is what the kept runs say."""
 
+import subprocess
+
 import pytest
 
 from soft_attention import paths
 from soft_attention.study import readme
 
-kept = (paths.RESULTS / readme.STUDY / "runs").exists()
+
+def results_are_as_committed():
+    folder = f"results/{readme.STUDY}"
+    status = ["git", "status", "--porcelain", folder]
+    done = subprocess.run(status, cwd=paths.ROOT, capture_output=True, text=True)
+    return (paths.ROOT / folder / "runs").exists() and done.returncode == 0 and not done.stdout.strip()
 
 
-@pytest.mark.skipif(not kept, reason="no runs of the study behind the README are kept")
+@pytest.mark.skipif(not results_are_as_committed(), reason=f"the runs of {readme.STUDY} are not those of the commit")
 def test_the_readme_shows_the_kept_runs():
     text = (paths.ROOT / "README.md").read_text()
     assert text == readme.replace_main_result(text, readme.main_result()), "run python -m soft_attention.study.readme"

@@ -263,3 +263,43 @@ def test_format_for_reading():
     assert text.iloc[0].tolist() == ["0.719", "3", "paper", "–"]
     assert text.iloc[1].tolist() == ["–", "–", "–", "1.000"]
     assert tables.format_table(table, digits=1)["macro recall"].tolist() == ["0.7", "–"]
+
+
+def test_overview_counts_runs_by_scale():
+    table = tables.overview(
+        runs(
+            backbone=["vgg16", "vgg16", "resnet50"],
+            arm=["baseline", "released", "baseline"],
+            images=["official"] * 3,
+            scale=["64 px"] * 3,
+            n_images=[10, 10, 10],
+        )
+    )
+    (found,) = table.to_dict("records")
+    assert (found["backbones"], found["arms"], found["runs"], found["test_images"]) == (2, 2, 3, 10)
+
+
+def test_interval_points_name_seed_and_fold_only_where_they_differ():
+    columns = {"backbone": ["vgg16"] * 2, "arm": ["released", "baseline"], "accuracy": [0.5, 0.6]}
+    intervals = [{"accuracy": [0.4, 0.7]}, {"accuracy": [0.5, 0.8]}]
+    one = tables.interval_points(runs(**columns, intervals=intervals), "accuracy")
+    assert one[["name", "arm", "low"]].values.tolist() == [
+        ["ham10000, vgg16", "baseline", 0.5],
+        ["ham10000, vgg16", "released", 0.4],
+    ]
+    two = tables.interval_points(runs(**columns, intervals=intervals, fold=[0, 1]), "accuracy")
+    assert two["name"].tolist() == ["ham10000, vgg16, seed 0, fold 1", "ham10000, vgg16, seed 0, fold 0"]
+
+
+def test_claims_stand_beside_ours_where_we_ran_the_same():
+    table = tables.claims_table(
+        runs(backbone=["inception_resnet_v2"], arm=["released"], weighted_precision=[0.5], scale=["299 px"])
+    )
+    found = table[table["published"] == 0.937].iloc[0]
+    assert (found["ours"], found["runs"], found["scale"]) == (0.5, 1, "299 px")
+    assert table.loc[table["published"] == 0.916, "ours"].isna().all()
+
+
+def test_words_stand_left_and_numbers_right():
+    page = tables.styled(pd.DataFrame({"arm": ["paper"], "auc": [0.5]})).to_html()
+    assert 'class="data row0 col0 text"' in page and 'class="data row0 col1"' in page

@@ -76,6 +76,31 @@ def comparison_note(dataset: str, protocol: str) -> str:
 # --- beside ours ----------------------------------------------------------------------------------
 
 
+def overview(runs: pd.DataFrame) -> pd.DataFrame:
+    """Backbones, arms and runs of each dataset, protocol and scale, and the images tested per run."""
+    keys = ["dataset", "protocol", "images", "scale"]
+    counts = {"backbones": ("backbone", "nunique"), "arms": ("arm", "nunique"), "runs": ("seed", "size")}
+    table = runs.groupby(keys, as_index=False).agg(**counts, test_images=("n_images", "median"))
+    return table.astype({"test_images": int})
+
+
+def interval_points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row per run for an interval plot: name, arm, value, low, high; named by seed and fold where they differ."""
+    several = runs[["seed", "fold"]].drop_duplicates().shape[0] > 1
+    place = ", seed " + runs["seed"].astype(str) + ", fold " + runs["fold"].astype(str) if several else ""
+    table = pd.DataFrame(
+        {
+            "name": runs["dataset"] + ", " + runs["backbone"] + place,
+            "backbone": runs["backbone"],
+            "arm": runs["arm"],
+            "value": runs[metric],
+            "low": [found[metric][0] for found in runs["intervals"]],
+            "high": [found[metric][1] for found in runs["intervals"]],
+        }
+    )
+    return _ordered(table)
+
+
 def networks_table(runs: pd.DataFrame) -> pd.DataFrame:
     """The paper's network table: one row per backbone and arm that was run or published.
 
