@@ -73,7 +73,7 @@ def test_the_environment_tells_versions_data_and_scale(finished, dataset, run):
 
 def test_a_folder_with_other_parameters_is_never_overwritten(finished, run):
     other = run.model_copy(update={"epochs": 77})
-    with pytest.raises(StudyError, match=r"other parameters \(epochs: 2 -> 77\): remove it"):
+    with pytest.raises(StudyError, match=r"other parameters \(epochs: 3 -> 77\): remove it"):
         records.open_run_folder(other)
     assert (finished / "predictions.parquet").exists()
 
