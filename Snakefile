@@ -9,7 +9,7 @@ study = Study.load(config.get("study", "demo"))
 results = paths.RESULTS / study.name
 runs = {run.id: run for run in study.runs()}
 with_attention = [run for run in runs.values() if run.arm in ("released", "paper")]
-stage = f"python -m soft_attention.study.stages"
+stage = "python -m soft_attention.study.stages"
 
 for run in runs.values():
     if (run.folder / "params.json").exists() and (changed := changes(run, run.folder)):
@@ -35,7 +35,7 @@ for dataset in study.datasets:
         params:
             dataset=dataset,
         shell:
-            stage + " data {study.name} {params.dataset}"
+            stage + " data {study.name} {params.dataset:q}"
 
 
 rule train:
@@ -47,7 +47,7 @@ rule train:
     resources:
         gpu=1,
     shell:
-        "THREADS={threads} " + stage + " train {study.name} {wildcards.run}"
+        "THREADS={threads} " + stage + " train {study.name} {wildcards.run:q}"
 
 
 rule attention:
@@ -59,7 +59,7 @@ rule attention:
     resources:
         gpu=1,
     shell:
-        "THREADS={threads} " + stage + " attention {study.name} {wildcards.run}"
+        "THREADS={threads} " + stage + " attention {study.name} {wildcards.run:q}"
 
 
 rule summary:

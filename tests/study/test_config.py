@@ -60,6 +60,12 @@ def test_the_run_folder_is_the_one_of_the_design(load):
     assert run.folder == paths.RESULTS / "mine/runs/synthetic/clean/vgg16/baseline/seed-0-fold-0"
 
 
+def test_an_own_folder_stands_in_the_id_by_its_name(load):
+    run = load(datasets=["/somewhere/my lesions"]).runs()[0]
+    assert run.id.startswith("my lesions/clean/")
+    assert run.folder.is_relative_to(paths.RESULTS)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -1,5 +1,9 @@
 """Training: what decides the epoch, that a kill costs at most one epoch, and what is said when it goes wrong."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pandas as pd
@@ -154,3 +158,27 @@ def test_early_stopping(losses, patience, min_delta, stops):
 def test_the_released_protocol_selects_on_the_test_set():
     assert training.selecting_subset("released") == "test"
     assert training.selecting_subset("clean") == training.selecting_subset("official") == "validation"
+
+
+JAX = """
+import pathlib, sys
+import numpy as np, pandas as pd
+from soft_attention.model.networks import attention_maps, attention_unit
+from soft_attention.study import saliency, training
+from soft_attention.study.config import Study
+
+run = Study.load("smoke").runs()[1].model_copy(update=dict(image_size=32, steps_per_epoch=2, batch_size=6, epochs=1))
+images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3)).astype("uint8")
+split = pd.DataFrame({"label": list("ab") * 6, "subset": ["train"] * 6 + ["validation"] * 6})
+network = training.train(run, images, split, ("a", "b"), pathlib.Path(sys.argv[1]))
+assert attention_maps(network, images).shape == (12, 16, 2, 2)
+assert saliency.grad_cam(network, images, attention_unit(network).input).shape == (12, 2, 2)
+print("trained on", training.keras.backend.backend())
+"""
+
+
+def test_jax_trains_too(tmp_path):
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    done = subprocess.run([sys.executable, "-c", JAX, str(tmp_path)], capture_output=True, text=True, env=environment)
+    assert "trained on jax" in done.stdout, done.stderr
+    assert (tmp_path / "history.csv").exists()

@@ -72,8 +72,11 @@ class Run(Settings):
 
     @property
     def id(self) -> str:
-        """`DATASET/PROTOCOL/BACKBONE/ARM/seed-S-fold-F`, the run's folder below `results/STUDY/runs`."""
-        return f"{self.dataset}/{self.protocol}/{self.backbone}/{self.arm}/seed-{self.seed}-fold-{self.fold}"
+        """`DATASET/PROTOCOL/BACKBONE/ARM/seed-S-fold-F`, the run's folder below `results/STUDY/runs`.
+
+        A person's own dataset is given as a path and stands here with its folder's name.
+        """
+        return f"{Path(self.dataset).name}/{self.protocol}/{self.backbone}/{self.arm}/seed-{self.seed}-fold-{self.fold}"
 
     @property
     def folder(self) -> Path:
