@@ -26,8 +26,8 @@ fi
 gpus=$(nvidia-smi -L 2>/dev/null | grep -c GPU || true)
 [ "$gpus" -gt 0 ] && set -- --resources gpu=1 "$@"   # runs take turns on a GPU
 
-snakemake --cores all --keep-going --rerun-incomplete --rerun-triggers mtime --nolock --scheduler greedy --quiet all \
-    --config study="$study" "$@" ||
+snakemake --cores all --keep-going --rerun-incomplete --rerun-triggers mtime --nolock --scheduler greedy \
+    --quiet host rules reason --config study="$study" "$@" ||
     fail "part of the study '$study' failed: the messages above say what, and where the notebook with the error is"
 
 report="results/$(basename "$study" .yaml)/report.html"

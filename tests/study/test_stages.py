@@ -1,5 +1,8 @@
 """Executing notebooks: what is kept of one that works, fails, or loses its kernel."""
 
+import subprocess
+import sys
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -26,6 +29,16 @@ def test_parameters_arrive_and_progress_is_shown(notebook, tmp_path, capsys):
     stages.execute(notebook("print(f'epoch {x}/9 is told')\nprint('this is not')"), output, {"x": 7}, "my run")
     assert [file.name for file in output.parent.iterdir()] == ["done.ipynb"]
     assert capsys.readouterr().out == "[my run] epoch 7/9 is told\n"
+
+
+def test_two_notebooks_run_side_by_side(notebook, tmp_path):
+    file = notebook("import time; time.sleep(2)")
+    code = "from soft_attention.study.stages import execute; from pathlib import Path; import sys;"
+    code += f"execute(Path({str(file)!r}), Path(sys.argv[1]), {{}}, 'side')"
+    outputs = [tmp_path / f"{side}.ipynb" for side in ("left", "right")]
+    both = [subprocess.Popen([sys.executable, "-c", code, str(output)], cwd=tmp_path) for output in outputs]
+    assert [process.wait(50) for process in both] == [0, 0]
+    assert all(output.exists() for output in outputs)
 
 
 def test_a_failing_cell_leaves_its_notebook_where_the_message_says(notebook, tmp_path):

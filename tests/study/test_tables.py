@@ -288,7 +288,7 @@ def test_interval_points_name_seed_and_fold_only_where_they_differ():
         ["ham10000, vgg16", "released", 0.4],
     ]
     two = tables.interval_points(runs(**columns, intervals=intervals, fold=[0, 1]), "accuracy")
-    assert two["name"].tolist() == ["ham10000, vgg16, seed 0, fold 1", "ham10000, vgg16, seed 0, fold 0"]
+    assert two["name"].tolist() == ["ham10000, vgg16, seed 0, fold 0", "ham10000, vgg16, seed 0, fold 1"]
 
 
 def test_claims_stand_beside_ours_where_we_ran_the_same():

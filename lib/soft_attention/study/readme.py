@@ -13,7 +13,7 @@ BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
 def main_result(study: str = STUDY) -> str:
     """The scores of every run of a study as a Markdown table, each with its interval and the scale of all."""
     runs = records.load_runs(study)
-    runs = runs.sort_values(["dataset", "arm"], key=lambda column: column.map(lambda name: (*ARMS, name).index(name)))
+    runs = runs.sort_values("arm", key=lambda arms: arms.map(ARMS.index)).sort_values("dataset", kind="stable")
     lines = [
         f"| dataset | arm | {' | '.join(LABELS[name] for name in SHOWN)} |",
         f"|---|---|{'---|' * len(SHOWN)}",

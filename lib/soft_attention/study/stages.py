@@ -14,6 +14,7 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -164,15 +165,17 @@ def _stderr_to(log: Path) -> Iterator[None]:
 
 
 def _papermill(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
-    papermill.execute_notebook(
-        str(notebook),
-        str(output),
-        parameters,
-        kernel_name="python3",
-        progress_bar=False,
-        log_output=True,
-        config=Config(KernelManager={"transport": "ipc"}),  # ports would be raced for by kernels that start at once
-    )
+    # Sockets in a folder of its own: kernels that start at the same moment would race for free ports.
+    with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+        papermill.execute_notebook(
+            str(notebook),
+            str(output),
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=True,
+            config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/socket"}),
+        )
 
 
 def _show_progress(name: str) -> None:

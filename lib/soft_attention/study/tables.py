@@ -98,7 +98,7 @@ def interval_points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
             "high": [found[metric][1] for found in runs["intervals"]],
         }
     )
-    return _ordered(table)
+    return _ordered(table).sort_values("name", kind="stable", ignore_index=True)
 
 
 def networks_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -187,13 +187,16 @@ def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     def cell(value) -> str:
         if pd.isna(value):
             return DASH
-        return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+        if isinstance(value, float):
+            return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.{digits}f}"
+        return str(value)
 
     return table.astype(object).map(cell).rename(columns=lambda name: name.replace("_", " "))
 
 
 def styled(table: pd.DataFrame) -> Styler:
-    """`format_table` for a page: no index, numbers to the right, words to the left (the class `text`)."""
+    """`format_table` for a page: no index or empty column, numbers right, words left (the class `text`)."""
+    table = table.dropna(axis="columns", how="all")
     words = [not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
     shown = format_table(table)
     marks = pd.DataFrame([["text" if word else "" for word in words]] * len(table), shown.index, shown.columns)
