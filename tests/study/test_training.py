@@ -35,7 +35,7 @@ def split():
 
 def train(run, images, split, folder):
     folder.mkdir(exist_ok=True)
-    training.set_determinism(run.seed)
+    training.prepare_backend(run.seed)
     network = training.train(run, images, split, CLASSES, folder)
     return network, pd.read_csv(folder / "history.csv")
 

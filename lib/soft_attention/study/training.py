@@ -19,7 +19,7 @@ from soft_attention.model.networks import build_network
 from soft_attention.study.config import Run
 
 
-def set_determinism(seed: int) -> None:
+def prepare_backend(seed: int) -> None:
     """Seed Python, NumPy and Keras, and ask the backend for deterministic operations.
 
     The same seed then gives the same numbers on the same machine and versions. The number of CPU threads is
@@ -27,12 +27,19 @@ def set_determinism(seed: int) -> None:
     """
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+        _prepare_tensorflow(int(os.environ.get("THREADS", 0)))
 
-        tf.config.experimental.enable_op_determinism()
-        if threads := int(os.environ.get("THREADS", 0)):
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+def _prepare_tensorflow(threads: int) -> None:
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    if not tf.config.list_physical_devices("GPU"):
+        # The graph optimiser makes the steps of these networks no faster on a CPU, and their first step much slower.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def train(run: Run, images: np.ndarray, split: pd.DataFrame, classes: tuple[str, ...], folder: Path) -> keras.Model:
