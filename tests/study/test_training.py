@@ -42,9 +42,10 @@ def train(run, images, split, folder):
 
 @pytest.fixture(scope="module")
 def whole(run, images, split, tmp_path_factory):
-    """An uninterrupted training: its predictions and its history."""
-    network, history = train(run, images, split, tmp_path_factory.mktemp("whole"))
-    return training.predict(network, images, np.arange(30)), history
+    """An uninterrupted training: its predictions, its history and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    network, history = train(run, images, split, folder)
+    return training.predict(network, images, np.arange(30)), history, folder
 
 
 class Killed(Exception):
@@ -68,29 +69,29 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_the_same(
     monkeypatch.setattr(training, "_keep", keep)
     network, history = train(run, images, split, tmp_path)
     assert "resumed after epoch 1" in capsys.readouterr().out
-    predictions, expected = whole
+    predictions, expected, _ = whole
     pd.testing.assert_frame_equal(history.drop(columns="seconds"), expected.drop(columns="seconds"), rtol=1e-5)
     np.testing.assert_allclose(training.predict(network, images, np.arange(30)), predictions, atol=1e-5)
 
 
-def test_only_the_last_state_and_the_best_weights_are_kept(run, images, split, tmp_path):
-    _, history = train(run, images, split, tmp_path)
+def test_only_the_last_state_and_the_best_weights_are_kept(run, whole):
+    _, history, folder = whole
     best = training.best_epoch(history, run.selection)
-    kept = {file.name for file in tmp_path.iterdir()}
+    kept = {file.name for file in folder.iterdir()}
     assert kept == {"history.csv", "state-3.weights.h5", f"best-{best}.weights.h5"}
 
 
-def test_the_selected_weights_are_those_of_the_best_epoch(run, images, split, tmp_path):
-    network, history = train(run, images, split, tmp_path)
+def test_the_selected_weights_are_those_of_the_best_epoch(split, whole):
+    predictions, history, _ = whole
     rows = np.flatnonzero(split["subset"] == "validation")
     labels = pd.Index(CLASSES).get_indexer(split["label"].iloc[rows])
-    found = training._selection_scores(training.predict(network, images, rows), labels)
+    found = training._selection_scores(predictions[rows], labels)
     assert found["selection_loss"] == pytest.approx(history["selection_loss"].min(), rel=1e-4)
 
 
 def test_a_loss_that_is_no_number_stops_with_a_clear_error(run, images, split, tmp_path):
-    wild = run.model_copy(update={"learning_rate": 1e30, "adam_epsilon": 1e-30})
-    with pytest.raises(StudyError, match=r"loss of smoke/.* became .* in epoch \d: lower learning_rate \(now 1e\+30\)"):
+    wild = run.model_copy(update={"learning_rate": 3e38, "adam_epsilon": 1e-30})
+    with pytest.raises(StudyError, match=r"loss of smoke/.* became .* in epoch \d: lower learning_rate \(now 3e\+38\)"):
         train(wild, images, split, tmp_path)
     written = pd.read_csv(tmp_path / "history.csv") if (tmp_path / "history.csv").exists() else pd.DataFrame()
     assert np.isfinite(written.to_numpy()).all()

@@ -156,7 +156,7 @@ def _subsets(run: Run, images: np.ndarray, split: pd.DataFrame, classes: tuple[s
 
 def _epoch(run: Run, trainer, network, batches: Batches, checks, epoch: int) -> dict[str, float]:
     start = time.perf_counter()
-    batches.epoch = epoch - 1
+    _seed_dropout(network, run.seed, epoch)
     fit = trainer.fit(
         batches, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, callbacks=[batches.follow()], verbose=0
     )
@@ -170,6 +170,13 @@ def _epoch(run: Run, trainer, network, batches: Batches, checks, epoch: int) -> 
             f"{run.learning_rate:g}) or set precision to float32 (now {run.precision}); epochs before it are kept"
         )
     return row | {"seconds": time.perf_counter() - start}
+
+
+def _seed_dropout(network: keras.Model, seed: int, epoch: int) -> None:
+    """Let dropout depend on the seed and the epoch alone: Keras does not save where its generators stand."""
+    for index, layer in enumerate(network.layers):
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign(np.array([seed + 1000 * index, epoch], "uint32"))
 
 
 def _selection_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
