@@ -77,7 +77,10 @@ def test_minimum_size_is_the_smallest_that_leaves_two_by_two_cells(backbone):
     minimum = BACKBONES[backbone].minimum_size
 
     def cells(size):
-        return PARTS[backbone].trunk(keras.Input((size, size, 3)), None).shape[1]
+        try:
+            return PARTS[backbone].trunk(keras.Input((size, size, 3)), None).shape[1]
+        except ValueError:  # Keras builds MobileNet to its end, where nothing is left
+            return 0
 
     assert cells(minimum) == 2
     assert cells(minimum - 1) < 2
