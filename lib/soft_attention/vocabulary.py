@@ -30,5 +30,5 @@ BACKBONES = {
     "resnet50": Backbone("ResNet50", 224, 33, "caffe"),
     "densenet201": Backbone("DenseNet201", 224, 61, "torch"),
     "inception_resnet_v2": Backbone("InceptionResNetV2", 299, 107, "tf"),
-    "mobilenet": Backbone("MobileNet 0.75", 224, 32, "tf"),
+    "mobilenet": Backbone("MobileNet 0.75", 224, 31, "tf"),
 }
