@@ -5,7 +5,7 @@ from soft_attention import paths
 from soft_attention.study.config import Study, changes
 from soft_attention.errors import StudyError
 
-study = Study.load(config.get("study", "demo"))
+study = Study.load(Path(config.get("study", "demo")).stem)  # a name in params/, also given as params/NAME.yaml
 results = paths.RESULTS / study.name
 runs = {run.id: run for run in study.runs()}
 with_attention = [run for run in runs.values() if run.arm in ("released", "paper")]
