@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
@@ -138,6 +139,19 @@ def test_paper_reads_all_channels_of_its_neighbourhood():
     seen = influence("paper", (8, 8, 24))
     assert {channel for _, _, channel in seen} == set(range(24))
     assert {row for row, _, _ in seen} == {column for _, column, _ in seen} == {3, 4, 5}
+
+
+@pytest.mark.parametrize(("variant", "channels"), [("released", 3), ("paper", 24)])
+def test_gradients_of_the_maps_reach_the_same_channels(variant, channels):
+    """The probe by gradient, through the softmax: which channels can change any map at all."""
+    unit = SoftAttention(HEADS, variant)
+    unit.build((None, 8, 8, 24))
+    features = tf.random.stateless_normal((2, 8, 8, 24), seed=(0, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        peaks = tf.reduce_sum(unit.maps(features) ** 2)
+    reached = np.abs(tape.gradient(peaks, features)).max(axis=(0, 1, 2)) > 0
+    assert list(np.flatnonzero(reached)) == list(range(channels))
 
 
 @pytest.mark.parametrize(
