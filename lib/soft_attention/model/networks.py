@@ -96,14 +96,12 @@ def attention_unit(network: keras.Model) -> SoftAttention:
 def attention_maps(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
     """The attention maps of `images` `(N, S, S, 3)` as float32 `(N, heads, H, W)`; each map sums to 1."""
     unit = attention_unit(model)
-    maps = keras.ops.convert_to_numpy
-    features = keras.Model(model.input, unit.input)
-    return np.concatenate(
-        [
-            maps(unit.maps(features(images[start : start + batch_size], training=False)))
-            for start in range(0, len(images), batch_size)
-        ]
-    )
+    features_of = keras.Model(model.input, unit.input)
+    parts = []
+    for start in range(0, len(images), batch_size):
+        features = features_of(images[start : start + batch_size], training=False)
+        parts.append(keras.ops.convert_to_numpy(unit.maps(features)))
+    return np.concatenate(parts)
 
 
 def _attention_step(features: KerasTensor, arm: str, heads: int) -> KerasTensor:
