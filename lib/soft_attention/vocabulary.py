@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 ARMS = ("baseline", "released", "paper", "control")
 PROTOCOLS = ("released", "clean", "official")
+CHOOSING = {"released": "test", "clean": "validation", "official": "validation"}  # the subset that chooses the epoch
 
 
 @dataclass(frozen=True)

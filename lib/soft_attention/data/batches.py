@@ -94,14 +94,14 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, step: int) -> tuple:
         items = self._items(step)
-        moves = self.moves[items]
-        if self.fresh_moves:
-            rng = np.random.default_rng([MOVES, self.seed, self.epoch, step])
-            moves = random_affine(rng, len(items), self.image_size)
         targets = self.targets[items]
-        inputs = {"image": self.images[self.rows[items]], "transform": moves}
+        inputs = self._inputs(items, np.random.default_rng([MOVES, self.seed, self.epoch, step]))
         batch = inputs, np.eye(len(self.classes), dtype=np.float32)[targets]
         return batch if self.weights is None else (*batch, self.weights[targets])
+
+    def _inputs(self, items: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        moves = random_affine(rng, len(items), self.image_size) if self.fresh_moves else self.moves[items]
+        return {"image": self.images[self.rows[items]], "transform": moves}
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
@@ -129,6 +129,23 @@ class Batches(keras.utils.PyDataset):
         if self.sampling == "balanced":
             return _balanced(self.targets, self.classes, rng)
         return rng.permutation(len(self.rows))
+
+
+class FeatureBatches(Batches):
+    """Batches of kept features `(N, V, H, W, C)` instead of images; to augment is to choose among V views.
+
+    Raises:
+        ValueError: sampling `released`, which keeps each image's own transforms, and features have none.
+    """
+
+    def __init__(self, features: np.ndarray, labels, rows, classes, *, sampling: str = "natural", **options):
+        if sampling == "released":
+            raise ValueError("sampling 'released' needs images to transform: with kept features choose 'balanced'")
+        super().__init__(features, labels, rows, classes, sampling=sampling, **options)
+
+    def _inputs(self, items: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        views = rng.integers(self.images.shape[1], size=len(items)) if self.fresh_moves else 0
+        return self.images[self.rows[items], views]
 
 
 def released_class_totals(counts: Mapping[str, int]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from soft_attention.errors import StudyError, known
 from soft_attention.vocabulary import PROTOCOLS
 
 SUBSETS = ("train", "validation", "test")
+VALIDATION_SHARE = 0.15  # where none is asked for
 
 
 def make_split(
@@ -23,7 +24,8 @@ def make_split(
     *,
     folds: int = 5,
     test_share: float = 0.15,
-    validation_share: float = 0.15,
+    validation_share: float | None = None,
+    leak: bool = False,
 ) -> pd.DataFrame:
     """Give every image of a dataset its subset.
 
@@ -31,20 +33,22 @@ def make_split(
         dataset: as from `load_dataset`.
         protocol: `"released"`: the authors' rule. The test set is a stratified `test_share` of the
             lesions that have exactly one image, all other images train. There is no validation
-            set: the released code selects its checkpoint on the test set.
+            set, as the released code selects its checkpoint on the test set, unless
+            `validation_share` asks for one; then whole lesions of the training images validate.
             `"clean"`: of `folds` stratified folds over whole lesions, `fold` is the test set; about
-            `validation_share` of the rest, again whole lesions, validates.
+            `validation_share` (0.15) of the rest, again whole lesions, validates.
             `"official"`: the dataset's own test set. For `ham10000` that is the ISIC 2018 Task 3
-            test set, with about `validation_share` of HAM10000 for validation; for `isic2017` the
-            three published partitions.
+            test set, with about `validation_share` (0.15) of HAM10000 for validation; for `isic2017`
+            the three published partitions.
         seed: moves every random choice of the split.
         fold: which fold is the test set, 0 to `folds` - 1; only `clean` has folds.
+        leak: inject a leak, to measure what one is worth: see `inject_leak`.
 
     Returns:
         The table in its own order (`official` on `ham10000`: followed by the test set) with the
         columns `group`, what the protocol keeps together, and `subset`, one of train, validation,
-        test. A group is a lesion; `clean` and `official` also join lesions of which two images are
-        nearly identical (`duplicate_pairs`), which the authors could not know.
+        test and, with `leak`, unused. A group is a lesion; `clean` and `official` also join lesions of
+        which two images are nearly identical (`duplicate_pairs`), which the authors could not know.
 
     Raises:
         ValueError: unknown protocol, a fold that does not exist, or no official test set.
@@ -55,33 +59,70 @@ def make_split(
         raise ValueError(f"fold {fold} does not exist: with {folds} folds it is 0 to {folds - 1}")
     table = dataset.table.reset_index(drop=True)
     if protocol == "released":
-        split = _released(table, test_share, seed)
+        split = _released(table, test_share, seed, validation_share)
     elif protocol == "clean":
-        split = _clean(table, seed, fold, folds, validation_share)
+        split = _clean(table, seed, fold, folds, validation_share or VALIDATION_SHARE)
     else:
-        split = _official(dataset, table, seed, validation_share)
+        split = _official(dataset, table, seed, validation_share or VALIDATION_SHARE)
+    if leak:
+        split = inject_leak(split, seed)
     where = f"{dataset.name}, protocol {protocol}, seed {seed}, fold {fold}"
     _check_classes(split, dataset.classes, where)
     return split
 
 
-def audit_split(split: pd.DataFrame) -> dict:
+def inject_leak(split: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Train on the tested lesions, as a split by image does, without changing size or classes of the training set.
+
+    One image of each tested lesion, drawn by `seed`, stays in the test set. The others move to the training set, and
+    as many training images of their class leave it. A network trained on the split before the injection, tested on the
+    same images, shows what the leak is worth.
+
+    Raises:
+        StudyError: no tested lesion has a second image, or too few training images of a class are there to replace.
+    """
+    rng = np.random.default_rng([seed, len(split)])
+    test = split.index[split["subset"] == "test"]
+    kept = split.loc[rng.permutation(test)].drop_duplicates("lesion_id").index
+    siblings = test.difference(kept)
+    if siblings.empty:
+        raise StudyError("no tested lesion has a second image: there is nothing to leak")
+    subset = split["subset"].copy()
+    for label, count in split.loc[siblings, "label"].value_counts().items():
+        trained = split.index[(split["subset"] == "train") & (split["label"] == label)]
+        if len(trained) < count:
+            raise StudyError(f"class {label!r} has {len(trained)} training images, fewer than the {count} that leak")
+        subset[rng.choice(trained, count, replace=False)] = "unused"
+    subset[siblings] = "train"
+    return split.assign(subset=subset)
+
+
+def audit_split(split: pd.DataFrame, leak: bool = False) -> dict:
     """Prove that a split leaks nothing, and describe it.
+
+    Args:
+        split: as from `make_split`.
+        leak: it was made with an injected leak; the audit must then find one and counts what it finds.
 
     Returns:
         `counts` (images by subset and class), `images`, `lesions`, `shared_lesions` and
-        `shared_groups` (0: otherwise this raises), `near_duplicates` (how many `duplicate_pairs`
-        lie in two subsets; only the released protocol can have some) and `sha256` of the manifest,
+        `shared_groups` (0 without `leak`: otherwise this raises), `near_duplicates` (how many
+        `duplicate_pairs` lie in two subsets; only the released protocol can have some) and `sha256` of the manifest,
         the CSV of image_id, label, group and subset sorted by image_id.
 
     Raises:
-        StudyError: names an image that has two rows, or a lesion or group that is in two subsets.
+        StudyError: names an image that has two rows, or a lesion or group that is in two subsets; or the leak that
+            was asked for is not there.
     """
     if (twice := split["image_id"].duplicated()).any():
         image = split.loc[twice, "image_id"].iloc[0]
         raise StudyError(f"image {image!r} has two rows; every image needs exactly one")
-    for column in ("lesion_id", "group"):
-        _check_apart(split, column)
+    shared = {column: _shared(split, column) for column in ("lesion_id", "group")}
+    for column, values in shared.items():
+        if len(values) and not leak:
+            raise _leakage(split, column, values[0])
+    if leak and not len(shared["lesion_id"]):
+        raise StudyError("this split was to have an injected leak, and the audit finds none")
     subset = split.set_index("image_id")["subset"]
     pairs = _pairs_within(split)
     divided = subset[pairs.image_id_a].values != subset[pairs.image_id_b].values
@@ -92,14 +133,14 @@ def audit_split(split: pd.DataFrame) -> dict:
         "counts": {name: counts[name].sort_index().to_dict() for name in SUBSETS if name in counts},
         "images": len(split),
         "lesions": int(split["lesion_id"].nunique()),
-        "shared_lesions": 0,
-        "shared_groups": 0,
+        "shared_lesions": len(shared["lesion_id"]),
+        "shared_groups": len(shared["group"]),
         "near_duplicates": int(divided.sum()),
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
 
 
-def _released(table: pd.DataFrame, test_share: float, seed: int) -> pd.DataFrame:
+def _released(table: pd.DataFrame, test_share: float, seed: int, validation_share: float | None) -> pd.DataFrame:
     images = table.groupby("lesion_id")["image_id"].transform("size")
     pool = table[images == 1]
     rare = pool["label"].value_counts().loc[lambda n: n < 2]
@@ -109,9 +150,12 @@ def _released(table: pd.DataFrame, test_share: float, seed: int) -> pd.DataFrame
             "divides such lesions between train and test and needs two"
         )
     _, test = train_test_split(pool.index, test_size=test_share, stratify=pool["label"], random_state=seed)
+    table = table.assign(group=table["lesion_id"])
+    if validation_share:
+        return _carve_validation(table, test, validation_share, seed)
     subset = pd.Series("train", table.index)
     subset[test] = "test"
-    return table.assign(group=table["lesion_id"], subset=subset)
+    return table.assign(subset=subset)
 
 
 def _clean(table: pd.DataFrame, seed: int, fold: int, folds: int, validation_share: float) -> pd.DataFrame:
@@ -176,9 +220,12 @@ def _check_classes(split: pd.DataFrame, classes: tuple[str, ...], where: str) ->
             )
 
 
-def _check_apart(split: pd.DataFrame, column: str) -> None:
-    sides = split.groupby(column)["subset"].nunique()
-    if (sides > 1).any():
-        value = sides.index[sides > 1][0]
-        where = sorted(split.loc[split[column] == value, "subset"].unique())
-        raise StudyError(f"leakage: {column} {value!r} is in {' and '.join(where)}; make the split anew")
+def _shared(split: pd.DataFrame, column: str) -> pd.Index:
+    """The values of a column, lesions or groups, that stand in two subsets that are used."""
+    sides = split[split["subset"].isin(SUBSETS)].groupby(column)["subset"].nunique()
+    return sides.index[sides > 1]
+
+
+def _leakage(split: pd.DataFrame, column: str, value: str) -> StudyError:
+    where = sorted(split.loc[split[column] == value, "subset"].unique())
+    return StudyError(f"leakage: {column} {value!r} is in {' and '.join(where)}; make the split anew")

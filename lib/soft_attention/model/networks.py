@@ -12,6 +12,7 @@ from soft_attention.model.backbones import PARTS
 from soft_attention.vocabulary import ARMS, BACKBONES
 
 UNIT = "soft_attention"
+FEATURES = "features"  # in every network, the layer whose output the unit sees, or would see
 
 
 @keras.saving.register_keras_serializable(package="soft_attention")
@@ -41,6 +42,7 @@ def build_network(
     *,
     preprocessing: str = "released",
     heads: int = 16,
+    head_norm: bool = False,
 ) -> keras.Model:
     """One network of the study.
 
@@ -53,6 +55,9 @@ def build_network(
         preprocessing: `"released"` scales to [-1, 1] for every backbone, as the authors did;
             `"backbone"` scales as the backbone's ImageNet weights expect.
         heads: number of attention maps.
+        head_norm: normalise the inputs of the last layer by their mean and deviation, as is usual when only a
+            linear layer is trained on frozen features (He et al. 2022, masked autoencoders, A.1): without
+            parameters of its own, so what the network can compute stays the same and is found sooner.
 
     Returns:
         A model from images `(B, S, S, 3)`, RGB in [0, 255], to softmax probabilities `(B, classes)`.
@@ -75,9 +80,12 @@ def build_network(
 
     image = keras.Input((size, size, 3), name="image")
     x = Preprocessing(_preprocessing_mode(preprocessing, facts.preprocessing), name="preprocessing")(image)
-    features = parts.trunk(x, "imagenet" if imagenet else None)
+    features = layers.Identity(name=FEATURES)(parts.trunk(x, "imagenet" if imagenet else None))
     x = parts.plain(features) if arm == "baseline" else _attention_step(features, arm, heads)
-    x = layers.Dense(classes, name="logits")(parts.tail(x))
+    x = parts.tail(x)
+    if head_norm:
+        x = layers.BatchNormalization(center=False, scale=False, name="head_norm")(x)
+    x = layers.Dense(classes, name="logits")(x)
     probabilities = layers.Softmax(dtype="float32", name="probabilities")(x)
     network = keras.Model(image, probabilities, name=f"{backbone}_{arm}")
     if weights and not imagenet:

@@ -1,7 +1,7 @@
 """What a study and a run are: one schema for the YAML files, the notebooks' parameter cells and params.json."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from soft_attention import paths
 from soft_attention.errors import StudyError, known
-from soft_attention.vocabulary import ARMS, BACKBONES, PROTOCOLS
+from soft_attention.vocabulary import ARMS, BACKBONES, CHOOSING, PROTOCOLS
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
 
@@ -28,27 +28,40 @@ class Settings(_Strict):
     weights: str | None = Field(None, description="null (random), imagenet, or the path of a weights file")
     preprocessing: Literal["released", "backbone"] = "released"
     heads: int = Field(16, ge=1)
+    head_norm: bool = Field(False, description="normalise what the last layer sees, without parameters to train")
     epochs: int = Field(..., ge=1)
     steps_per_epoch: int | None = Field(None, ge=1, description="null: one pass over the training images")
     batch_size: int = Field(16, ge=1)
     learning_rate: float = Field(..., gt=0)
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="cosine: the rate falls to 0 by the last epoch"
+    )
     adam_epsilon: float = Field(1.0e-7, gt=0)
     class_weights: dict[str, float] = Field({}, description="loss weight of a class; 1 for those not named")
     sampling: Literal["natural", "balanced", "released"] = "natural"
     augmentation: bool = True
+    frozen: bool = Field(False, description="train only the unit and what follows it, on kept features of the trunk")
+    views: int = Field(4, ge=1, le=8, description="turned and mirrored copies of an image whose features are kept")
     selection: Literal["accuracy", "balanced_accuracy", "loss"] = "loss"
+    both_choices: bool = Field(False, description="keep also the epoch that the other of validation and test chooses")
     patience: int | None = Field(None, ge=1, description="epochs without a lower loss before stopping")
     min_delta: float = Field(0.0, ge=0)
     batch_norm_momentum: float | None = Field(None, gt=0, lt=1, description="null: the network's own")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     test_share: float = Field(0.15, gt=0, lt=1, description="of the single-image lesions, protocol released")
+    validation_share: float | None = Field(
+        None, gt=0, lt=1, description="of what is not tested; null: the protocol's own, 0.15, and none in released"
+    )
     split_folds: int = Field(5, ge=2, description="number of folds, protocol clean")
+    leak: bool = Field(False, description="inject a leak: other images of the tested lesions are trained on")
+    external_test: bool = Field(False, description="predict the dataset's outside test set as well")
 
 
 class Run(Settings):
     """One execution of the training notebook."""
 
     study: str
+    part: str = Field("", description="the study's part; empty in a study without parts")
     dataset: str
     protocol: str
     backbone: str
@@ -72,11 +85,12 @@ class Run(Settings):
 
     @property
     def id(self) -> str:
-        """`DATASET/PROTOCOL/BACKBONE/ARM/seed-S-fold-F`, the run's folder below `results/STUDY/runs`.
+        """`[PART/]DATASET/PROTOCOL/BACKBONE/ARM/seed-S-fold-F`, the run's folder below `results/STUDY/runs`.
 
         A person's own dataset is given as a path and stands here with its folder's name.
         """
-        return f"{Path(self.dataset).name}/{self.protocol}/{self.backbone}/{self.arm}/seed-{self.seed}-fold-{self.fold}"
+        place = (self.part, Path(self.dataset).name, self.protocol, self.backbone, self.arm)
+        return "/".join(filter(None, place)) + f"/seed-{self.seed}-fold-{self.fold}"
 
     @property
     def folder(self) -> Path:
@@ -88,10 +102,24 @@ class Run(Settings):
         return self.image_size or BACKBONES[self.backbone].image_size
 
     @property
+    def choosing(self) -> tuple[str, ...]:
+        """The subsets that choose an epoch; the first one's choice is the run's result, the other is kept beside it."""
+        first = CHOOSING[self.protocol]
+        other = "validation" if first == "test" else "test"
+        return (first, other) if self.both_choices else (first,)
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """What makes this run's split: the arguments of `make_split` after the dataset."""
+        names = ("protocol", "seed", "fold", "test_share", "validation_share", "leak")
+        return {name: getattr(self, name) for name in names} | {"folds": self.split_folds}
+
+    @property
     def scale(self) -> str:
         """What a reader must know to weigh a number of this run."""
         weights = {None: "random initial weights", "imagenet": "ImageNet weights"}.get(self.weights, self.weights)
-        return f"{self.size} px, {weights}, at most {self.epochs} epochs"
+        frozen = f", frozen trunk ({self.views} views)" if self.frozen else ""
+        return f"{self.size} px, {weights}{frozen}, at most {self.epochs} epochs"
 
 
 class GridException(_Strict):
@@ -104,6 +132,38 @@ class GridException(_Strict):
     @classmethod
     def _known_axes(cls, where):
         return _check_axes(where)
+
+
+class Part(_Strict):
+    """What one part of a study changes: lists of its grid, and settings."""
+
+    about: str = Field(..., description="what this part measures")
+    datasets: list[str] | None = None
+    backbones: list[str] | None = None
+    arms: list[str] | None = None
+    protocols: list[str] | None = None
+    seeds: list[int] | None = None
+    folds: list[int] | None = None
+    settings: dict[str, Any] = {}
+
+
+class Analysis(_Strict):
+    """What a study compares and how, fixed before any of its runs."""
+
+    endpoint: Literal["accuracy", "balanced_accuracy"] = "balanced_accuracy"
+    comparisons: list[tuple[str, str]] = Field(
+        [("released", "baseline")], description="pairs of arms; together the family of Holm's correction"
+    )
+    margins: dict[str, float] = Field(
+        {"accuracy": 0.01, "balanced_accuracy": 0.02}, description="differences below these count as none"
+    )
+    level: float = Field(0.95, gt=0.5, lt=1, description="of every interval")
+    draws: int = Field(10_000, ge=100, description="of the bootstrap")
+
+    @field_validator("comparisons", mode="before")
+    @classmethod
+    def _pairs(cls, pairs):
+        return [tuple(known(arm, ARMS, "arm") for arm in pair) for pair in pairs]
 
 
 class Study(_Strict):
@@ -121,6 +181,8 @@ class Study(_Strict):
     settings: dict[str, Any]
     exceptions: list[GridException] = []
     skip: list[dict[str, Any]] = Field([], description="corners of the grid that are not run")
+    parts: dict[str, Part] = Field({}, description="several grids in one study, each with what it changes")
+    analysis: Analysis = Analysis()
 
     @field_validator("skip")
     @classmethod
@@ -145,18 +207,26 @@ class Study(_Strict):
         return study
 
     def runs(self) -> list[Run]:
-        """Every run of the grid, in the order of the lists."""
-        grid = product(self.datasets, self.protocols, self.seeds, self.folds, self.backbones, self.arms)
-        order = ("dataset", "protocol", "seed", "fold", "backbone", "arm")
-        places = (dict(zip(order, place, strict=True)) for place in grid)
-        return [self._run(place) for place in places if not any(_matches(place, rule) for rule in self.skip)]
+        """Every run, part by part, each grid in the order of its lists."""
+        parts = self.parts or {"": Part(about="")}
+        return [
+            self._run(name, part, place)
+            for name, part in parts.items()
+            for place in self._places(part)
+            if not any(_matches(place, rule) for rule in self.skip)
+        ]
 
-    def _run(self, place: dict[str, Any]) -> Run:
-        values = dict(self.settings)
+    def _places(self, part: Part) -> Iterator[dict[str, Any]]:
+        axes = ("dataset", "protocol", "seed", "fold", "backbone", "arm")
+        lists = [getattr(part, f"{axis}s") or getattr(self, f"{axis}s") for axis in axes]
+        return (dict(zip(axes, place, strict=True)) for place in product(*lists))
+
+    def _run(self, name: str, part: Part, place: dict[str, Any]) -> Run:
+        values = self.settings | part.settings
         for exception in self.exceptions:
             if _matches(place, exception.where):
                 values |= exception.set
-        return _validated(Run, values | place | {"study": self.name}, f"params/{self.name}.yaml")
+        return _validated(Run, values | place | {"study": self.name, "part": name}, f"params/{self.name}.yaml")
 
 
 def changes(run: Run, folder: Path) -> str:

@@ -49,10 +49,10 @@ def curves(history: pd.DataFrame, best: int, title: str, selecting: str) -> Figu
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
     epochs = history["epoch"]
     left.plot(epochs, history["loss"], marker=".", label="training")
-    left.plot(epochs, history["selection_loss"], marker=".", label=selecting)
+    left.plot(epochs, history[f"{selecting}_loss"], marker=".", label=selecting)
     left.set(title=title, xlabel="epoch", ylabel="cross-entropy (nats)")
-    right.plot(epochs, history["selection_accuracy"], marker=".", label=f"{selecting}: accuracy")
-    right.plot(epochs, history["selection_balanced_accuracy"], marker=".", label=f"{selecting}: balanced accuracy")
+    right.plot(epochs, history[f"{selecting}_accuracy"], marker=".", label=f"{selecting}: accuracy")
+    right.plot(epochs, history[f"{selecting}_balanced_accuracy"], marker=".", label=f"{selecting}: balanced accuracy")
     right.set(xlabel="epoch", ylabel="share of images", ylim=(0, 1))
     for axes in (left, right):
         axes.axvline(best, color="0.5", linestyle=":", label="selected epoch")
@@ -142,8 +142,8 @@ def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) 
     return figure
 
 
-def learning_curves(histories: Mapping[tuple, pd.DataFrame], title: str) -> Figure:
-    """Selection loss over the epochs of every run (backbone, arm, ...): one panel per backbone, one colour per arm."""
+def learning_curves(histories: Mapping[tuple, pd.DataFrame], subset: str, title: str) -> Figure:
+    """The loss of `subset` over the epochs of every run (backbone, arm, ...): a panel per backbone, a colour per arm."""
     backbones = list(dict.fromkeys(backbone for backbone, *_ in histories))
     figure, row = plt.subplots(1, len(backbones), figsize=(2.3 * len(backbones) + 0.8, 2.6), squeeze=False, sharey=True)
     for axes, backbone in zip(row[0], backbones, strict=True):
@@ -152,7 +152,7 @@ def learning_curves(histories: Mapping[tuple, pd.DataFrame], title: str) -> Figu
                 seen = arm in axes.get_legend_handles_labels()[1]
                 axes.plot(
                     history["epoch"],
-                    history["selection_loss"],
+                    history[f"{subset}_loss"],
                     color=ARM_COLOURS[arm],
                     marker=".",
                     label="" if seen else arm,
@@ -160,7 +160,7 @@ def learning_curves(histories: Mapping[tuple, pd.DataFrame], title: str) -> Figu
         axes.set_title(backbone, fontsize=9, fontweight="normal")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    row[0, 0].set_ylabel("selection loss (nats)")
+    row[0, 0].set_ylabel(f"{subset} loss (nats)")
     row[0, 0].legend(fontsize=8)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure

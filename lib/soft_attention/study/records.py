@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write parquet under a temporary name, then rename."""
     with paths.atomic(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False, compression="zstd")
 
 
 def open_run_folder(run: Run) -> Path:
@@ -85,7 +86,7 @@ def check_split(run: Run, dataset: Dataset, split_hash: str) -> None:
     """Compare a split with the one that the data notebook recorded, if it has run; StudyError if they differ."""
     file = paths.RESULTS / run.study / "data" / f"{dataset.name}.json"
     for recorded in read_json(file)["splits"] if file.exists() else ():
-        if (recorded["protocol"], recorded["seed"], recorded["fold"]) != (run.protocol, run.seed, run.fold):
+        if recorded["split"] != run.split:
             continue
         if recorded["sha256"] != split_hash:
             raise StudyError(
@@ -100,13 +101,18 @@ def write_run(
     dataset: Dataset,
     split_hash: str,
     network: keras.Model,
-    predictions: pd.DataFrame,
+    predictions: Mapping[str, pd.DataFrame],
     metrics: dict[str, Any],
 ) -> None:
-    """Write what a trained run leaves, remove its checkpoints, and last write `metrics.json`: the run is complete."""
+    """Write what a trained run leaves, remove its checkpoints, and last write `metrics.json`: the run is complete.
+
+    `predictions` holds a table for `test`, which becomes `predictions.parquet`, and for each other NAME one that
+    becomes `predictions-NAME.parquet`.
+    """
     with paths.atomic(folder / "model.keras") as temporary:
         network.save(temporary)
-    write_table(folder / "predictions.parquet", predictions)
+    for name, table in predictions.items():
+        write_table(folder / predictions_file(name), table)
     write_json(folder / "environment.json", environment(run, dataset, split_hash, read_history(folder)))
     for file in folder.glob("*.weights.h5"):
         file.unlink()
@@ -117,10 +123,8 @@ def read_history(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "history.csv")
 
 
-def prediction_table(split: pd.DataFrame, probabilities: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
-    """Rows of `split` with one float32 column of probability per class."""
-    table = split[["image_id", "lesion_id", "label"]].reset_index(drop=True)
-    return table.join(pd.DataFrame(probabilities.astype("float32"), columns=list(classes)))
+def predictions_file(name: str = "test") -> str:
+    return "predictions.parquet" if name == "test" else f"predictions-{name}.parquet"
 
 
 def environment(run: Run, dataset: Dataset, split_hash: str, history: pd.DataFrame) -> dict[str, Any]:
@@ -145,11 +149,13 @@ def environment(run: Run, dataset: Dataset, split_hash: str, history: pd.DataFra
     }
 
 
-def read_predictions(folder: Path) -> pd.DataFrame:
+def read_predictions(folder: Path, name: str = "test") -> pd.DataFrame:
+    """One of a run's tables of predictions, as `write_run` named them; StudyError if it is missing or damaged."""
+    file = folder / predictions_file(name)
     try:
-        return pd.read_parquet(folder / "predictions.parquet")
+        return pd.read_parquet(file)
     except Exception as error:
-        raise StudyError(f"{folder / 'predictions.parquet'} is missing or damaged ({error}): run it again") from error
+        raise StudyError(f"{file} is missing or damaged ({error}): run it again") from error
 
 
 def read_json(path: Path) -> Any:
@@ -200,7 +206,9 @@ def load_environments(study: str) -> pd.DataFrame:
 
 def _place(folder: Path) -> dict[str, Any]:
     run = Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
-    return {key: getattr(run, key) for key in ("study", "dataset", "protocol", "backbone", "arm", "seed", "fold")}
+    return {
+        key: getattr(run, key) for key in ("study", "part", "dataset", "protocol", "backbone", "arm", "seed", "fold")
+    }
 
 
 def _run_row(folder: Path) -> dict[str, Any]:

@@ -83,12 +83,9 @@ def data(study: Study, dataset: str) -> None:
     parameters = {
         "study": study.name,
         "dataset": dataset,
-        "splits": sorted({(run.protocol, run.seed, run.fold) for run in runs}),
+        "splits": list({str(run.split): run.split for run in runs}.values()),
         "image_sizes": sorted({run.size for run in runs}),
-        "test_share": runs[0].test_share,
-        "split_folds": runs[0].split_folds,
     }
-    parameters["splits"] = [list(split) for split in parameters["splits"]]
     output = paths.RESULTS / study.name / "data" / f"{Path(dataset).name}.ipynb"
     execute(paths.NOTEBOOKS / "01_data.ipynb", output, parameters, f"{study.name}/data/{dataset}")
 

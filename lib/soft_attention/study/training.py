@@ -13,9 +13,10 @@ from sklearn.metrics import balanced_accuracy_score
 
 from soft_attention import paths
 from soft_attention.data.augmentation import AffineAugmentation
-from soft_attention.data.batches import Batches
+from soft_attention.data.batches import Batches, FeatureBatches
 from soft_attention.errors import StudyError
 from soft_attention.model.networks import build_network
+from soft_attention.study import features
 from soft_attention.study.config import Run
 
 
@@ -42,25 +43,10 @@ def _prepare_tensorflow(threads: int) -> None:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
-def train(run: Run, images: np.ndarray, split: pd.DataFrame, classes: tuple[str, ...], folder: Path) -> keras.Model:
-    """Train the network of `run`, or what an earlier, killed attempt left to do.
-
-    Args:
-        run: the parameters.
-        images: uint8 `(N, S, S, 3)`, one row per row of `split`.
-        split: table with `label` and `subset`.
-        classes: class names in the order of the network's outputs.
-        folder: the run folder; receives `history.csv` and, until the run is finished, `state-E.weights.h5` (all
-            of the training state after epoch E) and `best-E.weights.h5`.
-
-    Returns:
-        The network with the weights of the selected epoch.
-
-    Raises:
-        StudyError: the loss became NaN or infinite.
-    """
+def build(run: Run, classes: tuple[str, ...]) -> keras.Model:
+    """The network of a run, with its initial weights and the run's precision."""
     keras.config.set_dtype_policy(run.precision)
-    network = build_network(
+    return build_network(
         run.backbone,
         run.arm,
         len(classes),
@@ -68,79 +54,123 @@ def train(run: Run, images: np.ndarray, split: pd.DataFrame, classes: tuple[str,
         run.weights,
         preprocessing=run.preprocessing,
         heads=run.heads,
+        head_norm=run.head_norm,
     )
-    trainer = _trainer(network, run)
-    batches, checks = _subsets(run, images, split, classes)
+
+
+def open_inputs(run: Run, network: keras.Model, images: np.ndarray, cache_dir: Path, views: int | None = None):
+    """What `train` and `predict` read: the images or, for a frozen run, the kept features of them.
+
+    `views` other than the run's own serve images that are only predicted: 1.
+    """
+    if not run.frozen:
+        return images
+    return features.open_features(features.divide(network)[0], images, views or run.views, cache_dir)
+
+
+def train(
+    run: Run, network: keras.Model, inputs: np.ndarray, split: pd.DataFrame, classes: tuple[str, ...], folder: Path
+) -> pd.DataFrame:
+    """Train the network of `run`, or what an earlier, killed attempt left to do.
+
+    Args:
+        run: the parameters.
+        network: as from `build`; left with the weights of the epoch that the run's selection chose.
+        inputs: as from `open_inputs`, one row per row of `split`: uint8 images `(N, S, S, 3)`, or features
+            `(N, V, H, W, C)`.
+        split: table with `label` and `subset`.
+        classes: class names in the order of the network's outputs.
+        folder: the run folder; receives `history.csv` and, until the run is finished, `state-E.weights.h5` (all
+            of the training state after epoch E) and, for each subset that chooses, `SUBSET-E.weights.h5`.
+
+    Returns:
+        The history: one row per epoch with the loss and the scores of the subsets that choose.
+
+    Raises:
+        StudyError: the loss became NaN or infinite.
+    """
+    trained = features.divide(network)[1] if run.frozen else network
+    batches = _batches(run, inputs, split, classes)
+    trainer = _trainer(trained, run, steps=run.epochs * len(batches))
+    checks = {subset: _check_rows(split, subset, classes) for subset in run.choosing}
     history = _resume(trainer, folder)
-    while len(history) < run.epochs and not should_stop(history, run.patience, run.min_delta):
-        row = _epoch(run, trainer, network, batches, checks, epoch=len(history) + 1)
+    while len(history) < run.epochs and not should_stop(history, run.choosing[0], run.patience, run.min_delta):
+        row = _epoch(run, trainer, trained, batches, inputs, checks, epoch=len(history) + 1)
         history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
-        _keep(trainer, network, history, run.selection, folder)
-        print(progress_line(row, run.epochs), flush=True)
-    network.load_weights(_only(folder, "best"))
-    return network
+        _keep(trainer, trained, history, run, folder)
+        print(progress_line(row, run), flush=True)
+    load_choice(run, network, folder, run.choosing[0])
+    return history
 
 
-def predict(network: keras.Model, images: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
-    """Class probabilities `(len(rows), classes)` of `images[rows]`, read batch by batch from the store."""
-    parts = []
-    for start in range(0, len(rows), batch_size):
-        part = rows[start : start + batch_size]
-        padded = np.resize(part, batch_size)  # one batch shape, so that the graph is traced once
-        parts.append(network.predict_on_batch(images[np.asarray(padded)])[: len(part)])
-    return np.concatenate(parts)
+def load_choice(run: Run, network: keras.Model, folder: Path, subset: str) -> None:
+    """Give the network the weights of the epoch that `subset` chose, one of `run.choosing`."""
+    trained = features.divide(network)[1] if run.frozen else network
+    (file,) = folder.glob(f"{subset}-*.weights.h5")
+    trained.load_weights(file)
 
 
-def best_epoch(history: pd.DataFrame, selection: str) -> int:
-    """The selected epoch, counted from 1: the first with the lowest loss or the highest accuracy."""
-    scores = -history["selection_loss"] if selection == "loss" else history[f"selection_{selection}"]
-    return int(scores.argmax()) + 1
+def predict(network: keras.Model, inputs: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    """Class probabilities `(len(rows), classes)` of `inputs[rows]`, images or features, read batch by batch.
+
+    Of kept features the first view is taken: the image as it is.
+    """
+    if inputs.ndim == 5:
+        network, inputs = features.divide(network)[1], inputs[:, 0]
+    return _predict(network, inputs, rows, batch_size)
 
 
-def should_stop(history: pd.DataFrame, patience: int | None, min_delta: float = 0.0) -> bool:
+def best_epoch(history: pd.DataFrame, selection: str, subset: str) -> int:
+    """The epoch that `subset` chooses, counted from 1: the first with the lowest loss or the highest accuracy."""
+    scores = history[f"{subset}_{selection}"]
+    return int((-scores if selection == "loss" else scores).argmax()) + 1
+
+
+def should_stop(history: pd.DataFrame, subset: str, patience: int | None, min_delta: float = 0.0) -> bool:
     """Whether the last `patience` epochs brought no loss lower than the best before by more than `min_delta`."""
     if patience is None or history.empty:
         return False
     best, waited = math.inf, 0
-    for loss in history["selection_loss"]:
+    for loss in history[f"{subset}_loss"]:
         best, waited = (loss, 0) if loss < best - min_delta else (best, waited + 1)
     return waited >= patience
 
 
-def progress_line(row: Mapping[str, float], epochs: int) -> str:
-    return (
-        f"epoch {int(row['epoch'])}/{epochs}  loss {row['loss']:.3f}  selection: loss {row['selection_loss']:.3f}, "
-        f"accuracy {row['selection_accuracy']:.3f}, balanced {row['selection_balanced_accuracy']:.3f}  "
-        f"{row['seconds']:.0f} s"
+def progress_line(row: Mapping[str, float], run: Run) -> str:
+    scores = "; ".join(
+        f"{subset}: loss {row[f'{subset}_loss']:.3f}, accuracy {row[f'{subset}_accuracy']:.3f}, "
+        f"balanced {row[f'{subset}_balanced_accuracy']:.3f}"
+        for subset in run.choosing
     )
+    return f"epoch {int(row['epoch'])}/{run.epochs}  loss {row['loss']:.3f}  {scores}  {row['seconds']:.0f} s"
 
 
-def selecting_subset(protocol: str) -> str:
-    """The subset that chooses the epoch: as in the released code the test set, in the other protocols validation."""
-    return "test" if protocol == "released" else "validation"
-
-
-def _trainer(network: keras.Model, run: Run) -> keras.Model:
-    """The network behind the augmentation, with the recipe's loss and optimiser."""
-    image = keras.Input(network.input_shape[1:], name="image")
-    transform = keras.Input((8,), name="transform")
-    augmented = AffineAugmentation(name="augmentation", dtype="float32")((image, transform))
-    trainer = keras.Model({"image": image, "transform": transform}, network(augmented))
+def _trainer(trained: keras.Model, run: Run, steps: int) -> keras.Model:
+    """The network behind the augmentation, or the head of a frozen one, with the recipe's loss and optimiser."""
     if run.batch_norm_momentum:
-        for layer in network.layers:
+        for layer in trained.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = run.batch_norm_momentum
-    optimizer = keras.optimizers.Adam(run.learning_rate, epsilon=run.adam_epsilon)
+    trainer = trained if run.frozen else _augmented(trained)
+    rate = run.learning_rate
+    if run.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    optimizer = keras.optimizers.Adam(rate, epsilon=run.adam_epsilon)
     trainer.compile(optimizer, "categorical_crossentropy")
     return trainer
 
 
-def _subsets(run: Run, images: np.ndarray, split: pd.DataFrame, classes: tuple[str, ...]):
-    """Batches of the training subset, and (images, rows, label indices) of the subset that selects."""
-    labels = split["label"].to_numpy(str)
-    batches = Batches(
-        images,
-        labels,
+def _augmented(network: keras.Model) -> keras.Model:
+    image = keras.Input(network.input_shape[1:], name="image")
+    transform = keras.Input((8,), name="transform")
+    augmented = AffineAugmentation(name="augmentation", dtype="float32")((image, transform))
+    return keras.Model({"image": image, "transform": transform}, network(augmented))
+
+
+def _batches(run: Run, inputs: np.ndarray, split: pd.DataFrame, classes: tuple[str, ...]) -> Batches:
+    return (FeatureBatches if run.frozen else Batches)(
+        inputs,
+        split["label"].to_numpy(str),
         np.flatnonzero(split["subset"] == "train"),
         classes,
         batch_size=run.batch_size,
@@ -150,26 +180,42 @@ def _subsets(run: Run, images: np.ndarray, split: pd.DataFrame, classes: tuple[s
         class_weights=run.class_weights,
         seed=run.seed,
     )
-    selecting = np.flatnonzero(split["subset"] == selecting_subset(run.protocol))
-    return batches, (images, selecting, pd.Index(classes).get_indexer(labels[selecting]))
 
 
-def _epoch(run: Run, trainer, network, batches: Batches, checks, epoch: int) -> dict[str, float]:
+def _check_rows(split: pd.DataFrame, subset: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of a subset and their label indices."""
+    rows = np.flatnonzero(split["subset"] == subset)
+    if not len(rows):
+        raise StudyError(f"the split has no {subset} images to choose an epoch by: set validation_share")
+    return rows, pd.Index(classes).get_indexer(split["label"].to_numpy(str)[rows])
+
+
+def _epoch(run: Run, trainer, trained, batches: Batches, inputs, checks, epoch: int) -> dict[str, float]:
     start = time.perf_counter()
-    _seed_dropout(network, run.seed, epoch)
+    _seed_dropout(trained, run.seed, epoch)
     fit = trainer.fit(
         batches, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, callbacks=[batches.follow()], verbose=0
     )
-    loss = fit.history["loss"][0]
-    images, rows, labels = checks
-    probabilities = predict(network, images, rows)
-    row = {"epoch": epoch, "loss": loss} | _selection_scores(probabilities, labels)
-    if not (math.isfinite(row["loss"]) and math.isfinite(row["selection_loss"])):
-        raise StudyError(
-            f"the loss of {run.study}/{run.id} became {loss} in epoch {epoch}: lower learning_rate (now "
-            f"{run.learning_rate:g}) or set precision to float32 (now {run.precision}); epochs before it are kept"
-        )
+    row = {"epoch": epoch, "loss": fit.history["loss"][0]}
+    looked_at = inputs[:, 0] if run.frozen else inputs
+    for subset, (rows, labels) in checks.items():
+        row |= _scores(subset, _predict(trained, looked_at, rows), labels)
+    for name, loss in row.items():
+        if name.endswith("loss") and not math.isfinite(loss):
+            raise StudyError(
+                f"the loss of {run.study}/{run.id} became {loss} in epoch {epoch}: lower learning_rate (now "
+                f"{run.learning_rate:g}) or set precision to float32 (now {run.precision}); epochs before it are kept"
+            )
     return row | {"seconds": time.perf_counter() - start}
+
+
+def _predict(network: keras.Model, inputs: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    parts = []
+    for start in range(0, len(rows), batch_size):
+        part = rows[start : start + batch_size]
+        padded = np.resize(part, batch_size)  # one batch shape, so that the graph is traced once
+        parts.append(network.predict_on_batch(np.asarray(inputs[padded]))[: len(part)])
+    return np.concatenate(parts)
 
 
 def _seed_dropout(network: keras.Model, seed: int, epoch: int) -> None:
@@ -179,13 +225,13 @@ def _seed_dropout(network: keras.Model, seed: int, epoch: int) -> None:
             layer.seed_generator.state.assign(np.array([seed + 1000 * index, epoch], "uint32"))
 
 
-def _selection_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def _scores(subset: str, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     of_truth = probabilities[np.arange(len(labels)), labels]
     chosen = probabilities.argmax(axis=1)
     return {
-        "selection_loss": float(-np.log(np.clip(of_truth, 1e-7, 1)).mean()),
-        "selection_accuracy": float((chosen == labels).mean()),
-        "selection_balanced_accuracy": float(balanced_accuracy_score(labels, chosen)),
+        f"{subset}_loss": float(-np.log(np.clip(of_truth, 1e-7, 1)).mean()),
+        f"{subset}_accuracy": float((chosen == labels).mean()),
+        f"{subset}_balanced_accuracy": float(balanced_accuracy_score(labels, chosen)),
     }
 
 
@@ -211,18 +257,19 @@ def _resume(trainer: keras.Model, folder: Path) -> pd.DataFrame:
     return history
 
 
-def _keep(trainer, network, history: pd.DataFrame, selection: str, folder: Path) -> None:
-    """Write the state, the best weights if this epoch is the best, and last the history that makes both count."""
+def _keep(trainer, trained, history: pd.DataFrame, run: Run, folder: Path) -> None:
+    """Write the state, the weights if a subset chose this epoch, and last the history that makes all of it count."""
     epoch = len(history)
+    kept = {"state": epoch} | {s: best_epoch(history, run.selection, s) for s in run.choosing}
     _save_weights(trainer, folder / f"state-{epoch}.weights.h5")
-    best = best_epoch(history, selection)
-    if best == epoch:
-        _save_weights(network, folder / f"best-{epoch}.weights.h5")
+    for subset in run.choosing:
+        if kept[subset] == epoch:
+            _save_weights(trained, folder / f"{subset}-{epoch}.weights.h5")
     with paths.atomic(folder / "history.csv") as temporary:
         history.to_csv(temporary, index=False)
-    for kind, kept in (("state", epoch), ("best", best)):
+    for kind, last in kept.items():
         for file in folder.glob(f"{kind}-*.weights.h5"):
-            if file.name != f"{kind}-{kept}.weights.h5":
+            if file.name != f"{kind}-{last}.weights.h5":
                 file.unlink()
 
 
@@ -230,8 +277,3 @@ def _save_weights(model: keras.Model, file: Path) -> None:
     temporary = file.with_name(f".{file.name}")  # Keras insists on the ending .weights.h5
     model.save_weights(temporary)
     os.replace(temporary, file)
-
-
-def _only(folder: Path, kind: str) -> Path:
-    (file,) = folder.glob(f"{kind}-*.weights.h5")
-    return file
