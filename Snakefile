@@ -53,6 +53,7 @@ rule train:
 rule attention:
     input:
         ancient(results / "runs" / "{run}" / "metrics.json"),
+        lambda wildcards: ancient(runs[wildcards.run].baseline.folder / "metrics.json"),
     output:
         results / "runs" / "{run}" / "attention.json",
     threads: study.threads

@@ -1,6 +1,7 @@
 """Order and moves depend on seed, epoch and step only; the augmented folder is the authors'."""
 
 from collections import Counter
+from functools import partial
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soft_attention.data.augmentation import AffineAugmentation, identity
-from soft_attention.data.batches import Batches, released_class_totals
+from soft_attention.data.batches import Batches, FeatureBatches, released_class_totals
 from soft_attention.errors import StudyError
 
 CLASSES = ("a", "b", "c")
@@ -240,3 +241,17 @@ def test_wrong_requests_are_refused():
         make("balanced", rows=np.arange(35))
     with pytest.raises(StudyError, match="label 'c' is not one of the classes a, b"):
         Batches(images_of(42), LABELS, np.arange(42), ("a", "b"))
+
+
+def test_kept_features_come_in_random_views_or_as_they_are():
+    features = np.arange(6 * 4, dtype=np.float16).reshape(6, 4, 1, 1, 1)  # the number tells row and view
+    make = partial(FeatureBatches, features, list("ababab"), np.arange(6), ("a", "b"), batch_size=6, seed=1)
+    (values, targets), (again, _) = make()[0], make()[0]
+    assert values.shape == (6, 1, 1, 1) and np.array_equal(values, again)
+    rows, views = np.divmod(values.ravel().astype(int), 4)
+    assert sorted(rows) == list(range(6)) and len(set(views)) > 1
+    assert np.array_equal(targets.argmax(axis=1), rows % 2)
+    plain = make(augment=False)[0][0].ravel().astype(int)
+    assert set(plain % 4) == {0}
+    with pytest.raises(ValueError, match="sampling 'released' needs images"):
+        make(sampling="released")

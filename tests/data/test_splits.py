@@ -211,3 +211,37 @@ def test_impossible_requests_are_refused():
     with pytest.raises(ValueError, match="'own' has no official test set; ham10000 and isic2017 have one"):
         make_split(dataset, "official")
     assert PROTOCOLS == ("released", "clean", "official")
+
+
+def test_an_injected_leak_keeps_the_training_set_in_size_and_classes_and_the_audit_finds_it():
+    dataset = lesions({"a": [3, 2, 1, 1, 2, 1, 3, 1, 1, 1], "b": [1, 2, 1, 3, 1, 2, 1, 1, 2, 1]})
+    clean, leaky = (make_split(dataset, "clean", 1, 0, folds=3, leak=leak) for leak in (False, True))
+    assert counts(clean, "train") == counts(leaky, "train")
+    test, trained = (leaky[leaky["subset"] == subset] for subset in ("test", "train"))
+    assert not test["lesion_id"].duplicated().any()
+    assert set(test["lesion_id"]) == set(clean.loc[clean["subset"] == "test", "lesion_id"])
+    siblings = clean[(clean["subset"] == "test") & ~clean["image_id"].isin(test["image_id"])]
+    assert len(siblings) and set(siblings["image_id"]) <= set(trained["image_id"])
+    assert set(clean["subset"][clean["subset"] == "validation"].index) == set(
+        leaky.index[leaky["subset"] == "validation"]
+    )
+    with pytest.raises(StudyError, match=r"leakage: lesion_id '.*' is in test and train"):
+        audit_split(leaky)
+    assert audit_split(leaky, leak=True)["shared_lesions"] == siblings["lesion_id"].nunique()
+    with pytest.raises(StudyError, match="was to have an injected leak, and the audit finds none"):
+        audit_split(clean, leak=True)
+
+
+def test_a_leak_needs_lesions_with_several_images():
+    with pytest.raises(StudyError, match="no tested lesion has a second image"):
+        make_split(lesions({"a": [1] * 30, "b": [1] * 30}), "clean", folds=3, leak=True)
+
+
+def test_the_released_protocol_has_a_validation_set_if_one_is_asked_for():
+    dataset = lesions({"a": [1] * 30 + [2] * 10, "b": [1] * 30 + [2] * 10})
+    plain, checked = (make_split(dataset, "released", 3, validation_share=share) for share in (None, 0.2))
+    assert set(plain["subset"]) == {"train", "test"}
+    tests = [split.loc[split["subset"] == "test", "image_id"].tolist() for split in (plain, checked)]
+    assert tests[0] == tests[1]
+    assert (checked["subset"] == "validation").sum() == pytest.approx(0.2 * (plain["subset"] == "train").sum(), abs=3)
+    audit_split(checked)

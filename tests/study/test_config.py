@@ -1,11 +1,13 @@
 """Study files: what is read, and that every mistake is named."""
 
+import inspect
 import json
 
 import pytest
 import yaml
 
 from soft_attention import paths
+from soft_attention.data.splits import make_split
 from soft_attention.errors import StudyError
 from soft_attention.study.config import Run, Study, changes
 
@@ -66,9 +68,34 @@ def test_an_own_folder_stands_in_the_id_by_its_name(load):
     assert run.folder.is_relative_to(paths.RESULTS)
 
 
+def test_parts_change_lists_and_settings_and_stand_in_the_folder(load):
+    parts = {"small": {"about": "x", "seeds": [7], "settings": {"image_size": 32}}, "whole": {"about": "y"}}
+    runs = load(parts=parts).runs()
+    small = [run for run in runs if run.part == "small"]
+    assert (len(small), len(runs)) == (4, 12)
+    assert {(run.seed, run.image_size, run.epochs) for run in small} == {(7, 32, 2)}
+    assert small[0].folder == paths.RESULTS / "mine/runs/small/synthetic/clean/vgg16/baseline/seed-7-fold-0"
+
+
+def test_the_split_of_a_run_is_what_make_split_takes(load):
+    run = load(settings=GOOD["settings"] | {"leak": True, "split_folds": 3}).runs()[0]
+    assert set(inspect.signature(make_split).parameters) == {"dataset", *run.split}
+    assert run.split["leak"] and run.split["folds"] == 3
+
+
+def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
+    analysis = Study.load("cpu").analysis
+    assert analysis.endpoint == "balanced_accuracy"
+    assert analysis.margins == {"accuracy": 0.01, "balanced_accuracy": 0.02}
+    assert len(analysis.comparisons) == 4
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"analysis": {"endpoint": "beauty"}}, "endpoint: .*'accuracy' or 'balanced_accuracy', not 'beauty'"),
+        ({"analysis": {"comparisons": [["papper", "baseline"]]}}, "unknown arm 'papper'.*did you mean 'paper'"),
+        ({"parts": {"a": {"about": "x", "seedz": [1]}}}, "unknown key 'parts.a.seedz'.*did you mean 'seeds'"),
         ({"seedz": [0]}, r"mine\.yaml: unknown key 'seedz'; did you mean 'seeds'\?"),
         (
             {"settings": GOOD["settings"] | {"learning_rat": 1.0}},

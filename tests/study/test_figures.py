@@ -43,7 +43,7 @@ def test_mean_maps_are_scaled_to_a_mean_of_one():
 def test_curves_mark_the_selected_epoch():
     history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3, 2, 1.0]})
     for name in ("loss", "accuracy", "balanced_accuracy"):
-        history[f"selection_{name}"] = [0.1, 0.2, 0.3]
+        history[f"validation_{name}"] = [0.1, 0.2, 0.3]
     figure = figures.curves(history, 2, "t", "validation")
     assert [axes.lines[-1].get_xdata() for axes in figure.axes] == [[2, 2], [2, 2]]
 

@@ -12,6 +12,7 @@ from soft_attention.data.datasets import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.study import records, scores
 from soft_attention.study.config import Run, Study
+from soft_attention.study.predictions import table
 
 CLASSES = ("a", "b")
 
@@ -42,15 +43,21 @@ def finished(run, dataset):
     pd.DataFrame({"epoch": [1], "seconds": [2.0]}).to_csv(folder / "history.csv", index=False)
     (folder / "state-1.weights.h5").write_bytes(b"")
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
-    predictions = records.prediction_table(dataset.table, probabilities, CLASSES)
+    predictions = table(dataset.table, probabilities, CLASSES)
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     metrics = scores.score(predictions, CLASSES) | {"intervals": {"accuracy": [0.1, 0.9]}}
-    records.write_run(run, folder, dataset, "hash", network, predictions, metrics)
+    records.write_run(
+        run, folder, dataset, "hash", network, {"test": predictions, "external": predictions[:2]}, metrics
+    )
     return folder
 
 
 def test_a_finished_run_has_the_files_of_the_design_and_no_checkpoint(finished):
-    assert {file.name for file in finished.iterdir()} == set(records.FILES)
+    assert {file.name for file in finished.iterdir()} == {*records.FILES, "predictions-external.parquet"}
+    assert len(records.read_predictions(finished)) == 4
+    assert len(records.read_predictions(finished, "external")) == 2
+    with pytest.raises(StudyError, match=r"predictions-validation\.parquet is missing or damaged"):
+        records.read_predictions(finished, "validation")
 
 
 def test_scores_are_recomputed_from_the_predictions(finished, run):
@@ -89,7 +96,7 @@ def test_the_smoke_study_may_be_played_with(run):
 
 def test_a_split_that_is_not_the_recorded_one_is_an_error(run, dataset, results):
     records.check_split(run, dataset, "anything: nothing is recorded yet")
-    splits = [{"protocol": run.protocol, "seed": 0, "fold": 0, "sha256": "abc"}]
+    splits = [{"split": run.split | {"seed": 9}, "sha256": "xyz"}, {"split": run.split, "sha256": "abc"}]
     records.write_json(results / "mine" / "data" / "toy.json", {"splits": splits})
     records.check_split(run, dataset, "abc")
     with pytest.raises(StudyError, match=r"not the one recorded in .*toy\.json"):
@@ -102,7 +109,7 @@ def test_missing_and_damaged_files_are_named(finished):
         records.load_runs("mine")
     (finished / "params.json").write_text("{")
     with pytest.raises(StudyError, match=r"params\.json is damaged"):
-        records._place(finished)
+        records._run(finished)
     with pytest.raises(StudyError, match=r"no finished runs in .*other"):
         records.load_runs("other")
 
@@ -117,7 +124,18 @@ def test_attention_has_one_row_per_way_to_look(finished):
     assert records.load_attention("mine").empty
     means = {"energy": 0.5, "pointing": 1.0, "iou": 0.2, "entropy": 0.9}
     found = {"images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
+    found |= {"rank_correlation_with_random": {"unit": 0.2, "network": None}}
+    found |= {"perturbations": {"attention": {"insertion": 0.6, "deletion": 0.4}}}
     records.write_json(finished / "attention.json", found | {"scores": {"attention": means, "uniform": means}})
     table = records.load_attention("mine")
     assert list(table["map"]) == ["attention", "uniform"]
     assert table["energy"].tolist() == [0.5, 0.5]
+    assert table["rank_unit"].tolist()[0] == 0.2 and np.isnan(table["rank_unit"][1])
+    assert table["insertion"].tolist()[0] == 0.6 and np.isnan(table["insertion"][1])
+
+
+def test_parts_are_told_apart_by_dataset_and_protocol_where_they_have_several():
+    places = [("a", "x", "clean"), ("a", "x", "clean"), ("b", "x", "clean"), ("b", "y", "clean"), ("", "x", "clean")]
+    runs = pd.DataFrame(places, columns=["part", "dataset", "protocol"])
+    named = records.by_part(runs)
+    assert {name: len(part) for name, part in named.items()} == {"a": 2, "b-x-clean": 1, "b-y-clean": 1, "x-clean": 1}

@@ -24,7 +24,7 @@ def facts() -> Path:
 def runs(dataset="ham10000", **columns):
     """Runs of one cell of the grid each; every metric defaults to .5."""
     rows = pd.DataFrame(columns)
-    place = {"study": "s", "dataset": dataset, "protocol": "clean", "seed": 0, "fold": 0, "n_images": 100}
+    place = {"study": "s", "part": "", "dataset": dataset, "protocol": "clean", "seed": 0, "fold": 0, "n_images": 100}
     for name, value in (place | dict.fromkeys(tables.METRICS, 0.5)).items():
         if name not in rows:
             rows[name] = value

@@ -36,8 +36,11 @@ def split():
 def train(run, images, split, folder):
     folder.mkdir(exist_ok=True)
     training.prepare_backend(run.seed)
-    network = training.train(run, images, split, CLASSES, folder)
-    return network, pd.read_csv(folder / "history.csv")
+    network = training.build(run, CLASSES)
+    inputs = training.open_inputs(run, network, images, folder / "cache")
+    history = training.train(run, network, inputs, split, CLASSES, folder)
+    pd.testing.assert_frame_equal(history, pd.read_csv(folder / "history.csv"))
+    return network, history
 
 
 @pytest.fixture(scope="module")
@@ -76,17 +79,50 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_the_same(
 
 def test_only_the_last_state_and_the_best_weights_are_kept(run, whole):
     _, history, folder = whole
-    best = training.best_epoch(history, run.selection)
+    best = training.best_epoch(history, run.selection, "validation")
     kept = {file.name for file in folder.iterdir()}
-    assert kept == {"history.csv", "state-3.weights.h5", f"best-{best}.weights.h5"}
+    assert kept == {"history.csv", "state-3.weights.h5", f"validation-{best}.weights.h5"}
 
 
 def test_the_selected_weights_are_those_of_the_best_epoch(split, whole):
     predictions, history, _ = whole
     rows = np.flatnonzero(split["subset"] == "validation")
     labels = pd.Index(CLASSES).get_indexer(split["label"].iloc[rows])
-    found = training._selection_scores(predictions[rows], labels)
-    assert found["selection_loss"] == pytest.approx(history["selection_loss"].min(), rel=1e-4)
+    found = training._scores("validation", predictions[rows], labels)
+    assert found["validation_loss"] == pytest.approx(history["validation_loss"].min(), rel=1e-4)
+
+
+def test_both_choices_are_kept_from_one_training(run, images, split, tmp_path):
+    both = run.model_copy(update={"both_choices": True, "selection": "accuracy"})
+    network, history = train(both, images, split, tmp_path)
+    best = {subset: training.best_epoch(history, "accuracy", subset) for subset in ("validation", "test")}
+    assert all((tmp_path / f"{subset}-{epoch}.weights.h5").exists() for subset, epoch in best.items())
+    for subset in ("test", "validation"):
+        training.load_choice(both, network, tmp_path, subset)
+        rows = np.flatnonzero(split["subset"] == subset)
+        called = np.array(CLASSES)[training.predict(network, images, rows).argmax(axis=1)]
+        accuracy = (called == split["label"].iloc[rows]).mean()
+        assert accuracy == history.loc[best[subset] - 1, f"{subset}_accuracy"] == history[f"{subset}_accuracy"].max()
+
+
+def test_a_frozen_training_leaves_the_trunk_as_it_was_and_moves_the_head(run, images, split, tmp_path):
+    frozen = run.model_copy(update={"frozen": True, "views": 2, "head_norm": True, "schedule": "cosine"})
+    training.prepare_backend(frozen.seed)
+    before = [w.copy() for w in training.build(frozen, CLASSES).get_weights()]
+    network, history = train(frozen, images, split, tmp_path)
+    changed = {w.path for w, old in zip(network.weights, before, strict=True) if not np.array_equal(w.numpy(), old)}
+    parts = {path.split("/")[0] for path in changed}
+    assert parts == {"soft_attention", "logits", "head_norm"}
+    assert len(history) == 3
+    inputs = training.open_inputs(frozen, network, images, tmp_path / "cache")
+    assert inputs.shape[:2] == (30, 2) and inputs.dtype == np.float16
+    whole = training.predict(network, images, np.arange(30))
+    np.testing.assert_allclose(training.predict(network, inputs, np.arange(30)), whole, atol=2e-3)
+
+
+def test_a_subset_without_images_cannot_choose(run, images, split, tmp_path):
+    with pytest.raises(StudyError, match="no validation images to choose an epoch by: set validation_share"):
+        train(run, images, split.assign(subset=["train"] * 20 + ["test"] * 10), tmp_path)
 
 
 def test_a_loss_that_is_no_number_stops_with_a_clear_error(run, images, split, tmp_path):
@@ -98,7 +134,7 @@ def test_a_loss_that_is_no_number_stops_with_a_clear_error(run, images, split, t
 
 
 def test_a_damaged_checkpoint_is_named_and_left_alone(run, images, split, tmp_path):
-    pd.DataFrame([{"epoch": 1, "selection_loss": 1.0}]).to_csv(tmp_path / "history.csv", index=False)
+    pd.DataFrame([{"epoch": 1, "validation_loss": 1.0}]).to_csv(tmp_path / "history.csv", index=False)
     with pytest.raises(StudyError, match=r"history of 1 epochs but not their state-1\.weights\.h5"):
         train(run, images, split, tmp_path)
     (tmp_path / "state-1.weights.h5").write_bytes(b"half a file")
@@ -127,17 +163,17 @@ def test_predict_is_the_network_row_by_row(run, images):
 def history_of(losses, accuracies):
     return pd.DataFrame(
         {
-            "selection_loss": losses,
-            "selection_accuracy": accuracies,
-            "selection_balanced_accuracy": accuracies,
+            "test_loss": losses,
+            "test_accuracy": accuracies,
+            "test_balanced_accuracy": accuracies,
         }
     )
 
 
 def test_best_epoch_is_the_first_best():
     history = history_of([3, 1, 1, 2], [0.5, 0.7, 0.9, 0.9])
-    assert training.best_epoch(history, "loss") == 2
-    assert training.best_epoch(history, "accuracy") == 3
+    assert training.best_epoch(history, "loss", "test") == 2
+    assert training.best_epoch(history, "accuracy", "test") == 3
 
 
 @pytest.mark.parametrize(
@@ -153,27 +189,31 @@ def test_best_epoch_is_the_first_best():
     ],
 )
 def test_early_stopping(losses, patience, min_delta, stops):
-    assert training.should_stop(history_of(losses, losses), patience, min_delta) is stops
+    assert training.should_stop(history_of(losses, losses), "test", patience, min_delta) is stops
 
 
-def test_the_released_protocol_selects_on_the_test_set():
-    assert training.selecting_subset("released") == "test"
-    assert training.selecting_subset("clean") == training.selecting_subset("official") == "validation"
+def test_the_released_protocol_selects_on_the_test_set(run):
+    assert run.choosing == ("validation",)
+    assert run.model_copy(update={"protocol": "released"}).choosing == ("test",)
+    both = run.model_copy(update={"protocol": "released", "both_choices": True})
+    assert both.choosing == ("test", "validation")
 
 
 JAX = """
 import pathlib, sys
 import numpy as np, pandas as pd
-from soft_attention.model.networks import attention_maps, attention_unit
-from soft_attention.study import saliency, training
+from soft_attention.model.networks import FEATURES, attention_maps
+from soft_attention.study import training
+from soft_attention.study.gradcam import grad_cam
 from soft_attention.study.config import Study
 
 run = Study.load("smoke").runs()[1].model_copy(update=dict(image_size=32, steps_per_epoch=2, batch_size=6, epochs=1))
 images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3)).astype("uint8")
 split = pd.DataFrame({"label": list("ab") * 6, "subset": ["train"] * 6 + ["validation"] * 6})
-network = training.train(run, images, split, ("a", "b"), pathlib.Path(sys.argv[1]))
+network = training.build(run, ("a", "b"))
+training.train(run, network, images, split, ("a", "b"), pathlib.Path(sys.argv[1]))
 assert attention_maps(network, images).shape == (12, 16, 2, 2)
-assert saliency.grad_cam(network, images, attention_unit(network).input).shape == (12, 2, 2)
+assert grad_cam(network, images, FEATURES).shape == (12, 2, 2)
 print("trained on", training.keras.backend.backend())
 """
 

@@ -9,6 +9,7 @@ from keras import KerasTensor, layers
 from soft_attention.errors import StudyError, known
 from soft_attention.model.attention import SoftAttention
 from soft_attention.model.backbones import PARTS
+from soft_attention.model.checkpoints import is_keras2, load_keras2
 from soft_attention.vocabulary import ARMS, BACKBONES
 
 UNIT = "soft_attention"
@@ -105,11 +106,13 @@ def attention_maps(model: keras.Model, images: np.ndarray, batch_size: int = 32)
     """The attention maps of `images` `(N, S, S, 3)` as float32 `(N, heads, H, W)`; each map sums to 1."""
     unit = attention_unit(model)
     features_of = keras.Model(model.input, unit.input)
-    parts = []
-    for start in range(0, len(images), batch_size):
-        features = features_of(images[start : start + batch_size], training=False)
-        parts.append(keras.ops.convert_to_numpy(unit.maps(features)))
-    return np.concatenate(parts)
+    batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+    return np.concatenate([maps_of_features(unit, features_of(batch, training=False)) for batch in batches])
+
+
+def maps_of_features(unit: SoftAttention, features) -> np.ndarray:
+    """The maps that a unit makes of features `(N, H, W, C)`: float32 `(N, heads, H, W)`; each map sums to 1."""
+    return keras.ops.convert_to_numpy(unit.maps(keras.ops.convert_to_tensor(features, unit.compute_dtype)))
 
 
 def _attention_step(features: KerasTensor, arm: str, heads: int) -> KerasTensor:
@@ -136,9 +139,13 @@ def _load_weights(network: keras.Model, path: Path) -> None:
     if not path.exists():
         raise StudyError(f"the weights file {path} does not exist")
     try:
-        if path.suffix == ".keras":
+        if is_keras2(path):
+            load_keras2(network, path)
+        elif path.suffix == ".keras":
             network.set_weights(keras.saving.load_model(path, compile=False).get_weights())
         else:
             network.load_weights(path)
+    except StudyError:
+        raise
     except Exception as error:
         raise StudyError(f"the weights file {path} is damaged or does not fit {network.name}: {error}") from error

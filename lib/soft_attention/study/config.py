@@ -102,6 +102,11 @@ class Run(Settings):
         return self.image_size or BACKBONES[self.backbone].image_size
 
     @property
+    def baseline(self) -> "Run":
+        """The run of the arm `baseline` in the same place of the grid."""
+        return self.model_copy(update={"arm": "baseline"})
+
+    @property
     def choosing(self) -> tuple[str, ...]:
         """The subsets that choose an epoch; the first one's choice is the run's result, the other is kept beside it."""
         first = CHOOSING[self.protocol]
@@ -159,6 +164,7 @@ class Analysis(_Strict):
     )
     level: float = Field(0.95, gt=0.5, lt=1, description="of every interval")
     draws: int = Field(10_000, ge=100, description="of the bootstrap")
+    perturbed_images: int = Field(14, ge=0, description="images of a run that insertion and deletion are measured on")
 
     @field_validator("comparisons", mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from soft_attention.model.networks import FEATURES
 BATCH = 32
 
 
-@lru_cache(maxsize=1)  # asked again for the same network, it keeps the graphs that were traced
+@lru_cache(maxsize=2)  # asked again for the same network, it keeps the graphs that were traced
 def divide(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     """A network in two that share its layers: images -> the features that the unit sees -> probabilities."""
     features = network.get_layer(FEATURES).output
@@ -58,7 +58,9 @@ def open_features(trunk: keras.Model, images: np.ndarray, views: int, cache_dir:
 
 
 def _fingerprint(trunk: keras.Model, images: np.ndarray) -> str:
-    content = Path(images.filename).name if isinstance(images, np.memmap) else hashlib.sha256(images.data).hexdigest()
+    file = getattr(images, "filename", None)
+    whole = file is not None and 0 < Path(file).stat().st_size - images.nbytes < 1024  # no slice: all but the header
+    content = Path(file).name if whole else hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
     scaling = trunk.get_layer("preprocessing").mode
     digest = hashlib.sha256(f"{content} {images.shape} {scaling}".encode())
     for weight in trunk.weights:

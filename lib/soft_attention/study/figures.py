@@ -143,7 +143,7 @@ def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) 
 
 
 def learning_curves(histories: Mapping[tuple, pd.DataFrame], subset: str, title: str) -> Figure:
-    """The loss of `subset` over the epochs of every run (backbone, arm, ...): a panel per backbone, a colour per arm."""
+    """The loss of `subset` over the epochs, by run (backbone, arm, ...): a panel per backbone, a colour per arm."""
     backbones = list(dict.fromkeys(backbone for backbone, *_ in histories))
     figure, row = plt.subplots(1, len(backbones), figsize=(2.3 * len(backbones) + 0.8, 2.6), squeeze=False, sharey=True)
     for axes, backbone in zip(row[0], backbones, strict=True):
@@ -185,6 +185,47 @@ def interval_plot(rows: pd.DataFrame, label: str, title: str) -> Figure:
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+def difference_plot(answers: Mapping[str, pd.DataFrame], metric: str, margin: float) -> Figure:
+    """Differences of arms in points with their intervals, part by part; the band is what counts as no difference.
+
+    `answers`: tables of `comparison.comparisons_table` by name of the part.
+    """
+    rows = pd.concat([table[table["metric"] == metric].assign(part=name) for name, table in answers.items()])
+    rows = rows.reset_index(drop=True)
+    figure, axes = plt.subplots(figsize=(7.5, 0.36 * len(rows) + 1.4))
+    place = np.arange(len(rows))
+    axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"±{100 * margin:g} points: counts as none")
+    axes.axvline(0, color="0.4", linewidth=1)
+    for arm, part in rows.assign(place=place).groupby("arm", sort=False):
+        width = 100 * np.abs([part["difference"] - part["low"], part["high"] - part["difference"]])
+        axes.errorbar(
+            100 * part["difference"], part["place"], xerr=width, fmt="o", capsize=3, color=ARM_COLOURS[arm], label=arm
+        )
+    names = rows["part"] + ": " + rows["arm"] + " - " + rows["reference"]
+    axes.set(yticks=place, yticklabels=names, xlabel=f"difference of {metric.replace('_', ' ')}, points")
+    axes.set_title("What attention adds, with 95 % intervals")
+    axes.invert_yaxis()
+    axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+def ledger_plot(entries: pd.DataFrame, metrics: Sequence[str]) -> Figure:
+    """The entries of the bias ledger in points with their intervals: one panel per metric."""
+    figure, row = plt.subplots(1, len(metrics), figsize=(3 * len(metrics) + 2, 0.42 * len(entries) + 1.3), sharey=True)
+    place = np.arange(len(entries))
+    for axes, metric in zip(row, metrics, strict=True):
+        values = entries[metric]
+        width = np.abs([values - entries[f"{metric}_low"], entries[f"{metric}_high"] - values])
+        axes.axvline(0, color="0.4", linewidth=1)
+        axes.errorbar(values, place, xerr=width, fmt="o", capsize=3, color="#27567b")
+        axes.set_title(metric.replace("_", " "), fontsize=9, fontweight="normal", loc="center")
+        axes.set_xlabel("points")
+    row[0].set(yticks=place, yticklabels=entries["entry"])
+    row[0].invert_yaxis()
+    figure.suptitle("What each choice is worth", x=0.01, ha="left", fontweight="bold")
     return figure
 
 

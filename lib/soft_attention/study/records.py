@@ -86,7 +86,7 @@ def check_split(run: Run, dataset: Dataset, split_hash: str) -> None:
     """Compare a split with the one that the data notebook recorded, if it has run; StudyError if they differ."""
     file = paths.RESULTS / run.study / "data" / f"{dataset.name}.json"
     for recorded in read_json(file)["splits"] if file.exists() else ():
-        if recorded["split"] != run.split:
+        if recorded.get("split") != run.split:
             continue
         if recorded["sha256"] != split_hash:
             raise StudyError(
@@ -179,15 +179,31 @@ def load_runs(study: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def by_part(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The runs of each part, dataset and protocol, which belong into one table, by a name for it."""
+    keys = ["part", "dataset", "protocol"]
+    several = runs[keys].drop_duplicates()["part"].value_counts()
+    return {
+        part if part and several[part] == 1 else "-".join(filter(None, (part, dataset, protocol))): rows
+        for (part, dataset, protocol), rows in runs.groupby(keys, sort=False)
+    }
+
+
 def load_attention(study: str) -> pd.DataFrame:
-    """One row per run and way to look (column `map`) with the mean scores against lesion masks; may be empty."""
+    """One row per run and way to look (column `map`) with the mean scores against lesion masks; may be empty.
+
+    Columns beside them: the place of the run, `images` and `folder`; and only for the attention itself `mean_map`,
+    `head_correlation`, and `rank_unit` and `rank_network`, its correlation with that of random weights.
+    """
     rows = []
     for file in sorted((paths.RESULTS / study / "runs").glob("**/attention.json")):
-        place, found = _place(file.parent), read_json(file)
+        found = read_json(file)
+        place = _place(_run(file.parent)) | {"images": found["images"], "folder": file.parent}
+        ranks = {f"rank_{name}": value for name, value in found["rank_correlation_with_random"].items()}
+        of_attention = ranks | {"head_correlation": found["head_correlation"], "mean_map": np.array(found["mean_map"])}
         for name, means in found["scores"].items():
-            own = found["head_correlation"] if name == "attention" else None
-            facts = {"images": found["images"], "map": name, "head_correlation": own}
-            rows.append(place | facts | means | {"mean_map": np.array(found["mean_map"]), "folder": file.parent})
+            perturbed = found["perturbations"].get(name, {})
+            rows.append(place | {"map": name} | means | perturbed | (of_attention if name == "attention" else {}))
     return pd.DataFrame(rows)
 
 
@@ -204,20 +220,20 @@ def load_environments(study: str) -> pd.DataFrame:
     return table.groupby(list(table.columns), as_index=False, dropna=False).size().rename(columns={"size": "runs"})
 
 
-def _place(folder: Path) -> dict[str, Any]:
-    run = Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
-    return {
-        key: getattr(run, key) for key in ("study", "part", "dataset", "protocol", "backbone", "arm", "seed", "fold")
-    }
+def _run(folder: Path) -> Run:
+    return Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
+
+
+def _place(run: Run) -> dict[str, Any]:
+    keys = ("study", "part", "dataset", "protocol", "backbone", "arm", "seed", "fold")
+    return {key: getattr(run, key) for key in keys}
 
 
 def _run_row(folder: Path) -> dict[str, Any]:
-    facts = read_json(folder / "environment.json")
-    stored = read_json(folder / "metrics.json")
-    predictions = read_predictions(folder)
+    run, facts, stored = _run(folder), read_json(folder / "environment.json"), read_json(folder / "metrics.json")
     found = {key: facts[key] for key in ("scale", "images", "training_seconds", "peak_memory_mib")}
-    recomputed = scores.score(predictions, stored["classes"])
-    return _place(folder) | found | {"folder": folder, "intervals": stored["intervals"]} | recomputed
+    found |= {"leak": run.leak, "external": run.external_test, "folder": folder, "intervals": stored["intervals"]}
+    return _place(run) | found | scores.score(read_predictions(folder), stored["classes"])
 
 
 def _version(package: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Does a map look at the lesion? Reference maps, measures against lesion masks, and Grad-CAM.
+"""Does a map look at the lesion? Reference maps, and measures of maps against lesion masks.
 
 A map is an array (H, W) of non-negative weights on its own coarse grid; only its proportions
 count. An all-zero map, which Grad-CAM can produce, prefers nothing and is read as the uniform map.
@@ -6,13 +6,10 @@ count. An all-zero map, which Grad-CAM can produce, prefers nothing and is read 
 
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 import pandas as pd
-from keras import ops
+from scipy.stats import rankdata
 from tqdm.auto import tqdm
-
-from soft_attention.errors import StudyError
 
 SCORES = ("area", "energy", "lift", "pointing", "iou", "entropy", "effective_cells")
 QUANTILES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -83,15 +80,18 @@ def iou_at_area(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     s / (2 - s) for a lesion of area share s: what as many pixels at random positions would score.
     """
     maps, masks = _flat(maps, masks)
-    return _iou(_highest(maps, masks.sum(axis=1)), masks)
+    maps = _comparable(maps)
+    return _iou(_highest(maps, _descending(maps), masks.sum(axis=1)), masks)
 
 
 def iou_curve(maps: np.ndarray, masks: np.ndarray, quantiles: tuple[float, ...] = QUANTILES) -> np.ndarray:
     """Intersection over union with the map cut at quantiles of its own pixels: (N, quantiles)."""
     maps, masks = _flat(maps, masks)
+    maps = _comparable(maps)
+    descending = _descending(maps)
     kept = [max(1, round((1 - quantile) * maps.shape[1])) for quantile in quantiles]
     counts = [np.full(len(maps), pixels) for pixels in kept]
-    return np.stack([_iou(_highest(maps, count), masks) for count in counts], axis=1)
+    return np.stack([_iou(_highest(maps, descending, count), masks) for count in counts], axis=1)
 
 
 def _flat(maps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,10 +115,12 @@ def _weights(maps: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _highest(maps: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _descending(maps: np.ndarray) -> np.ndarray:
+    return -np.sort(-maps, axis=1)
+
+
+def _highest(maps: np.ndarray, descending: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Membership, 0 to 1, of every pixel in the `counts` (N,) highest; ties share what is left."""
-    maps = _comparable(maps)
-    descending = -np.sort(-maps, axis=1)
     threshold = np.take_along_axis(descending, counts[:, None] - 1, axis=1)
     above, tied = maps > threshold, maps == threshold
     left = (counts - above.sum(axis=1)) / tied.sum(axis=1)
@@ -173,6 +175,35 @@ def head_correlation(maps: np.ndarray) -> np.ndarray:
     return np.divide(total - number, pairs, out=np.full(images, np.nan), where=pairs > 0)
 
 
+def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Spearman's correlation over the cells of two maps (N, H, W) of the same images: (N,); NaN for a constant map.
+
+    The sanity check of Adebayo et al. (2018): with randomised weights a map must become another one.
+    """
+    if maps.shape != others.shape:
+        raise ValueError(f"maps {maps.shape} and {others.shape} differ")
+    ranks = [rankdata(_comparable(m).reshape(len(m), -1), axis=1) for m in (maps, others)]
+    centred = [r - r.mean(axis=1, keepdims=True) for r in ranks]
+    norms = np.prod([np.linalg.norm(c, axis=1) for c in centred], axis=0)
+    product = (centred[0] * centred[1]).sum(axis=1)
+    return np.divide(product, norms, out=np.full(len(maps), np.nan), where=norms > 0)
+
+
+def lesion_interval(
+    values: np.ndarray, lesions: np.ndarray, draws: int = 1000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of one value per image (N,), and its percentile bootstrap interval: mean, low, high.
+
+    Whole lesions (N,) are drawn, with all their images, because images of a lesion are not independent.
+    """
+    names, lesion = np.unique(np.asarray(lesions, str), return_inverse=True)
+    sums, counts = np.bincount(lesion, values), np.bincount(lesion)
+    picks = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
+    means = sums[picks].sum(axis=1) / counts[picks].sum(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(np.mean(values)), float(low), float(high)
+
+
 def score_maps(maps: np.ndarray, masks: np.ndarray, batch_size: int = 128) -> pd.DataFrame:
     """Every measure of maps (N, H, W) against lesion masks (N, S, S): one row per image.
 
@@ -200,6 +231,16 @@ def score_maps(maps: np.ndarray, masks: np.ndarray, batch_size: int = 128) -> pd
     return table
 
 
+def iou_curves(ways: Mapping[str, np.ndarray], masks: np.ndarray) -> dict[str, dict[str, float]]:
+    """For each way to look the mean `iou_curve`: quantile -> IoU; empty with no images."""
+    if not len(masks):
+        return {}
+    curves = {
+        name: iou_curve(resize_maps(maps, masks.shape[1:]), masks).mean(axis=0).tolist() for name, maps in ways.items()
+    }
+    return {name: dict(zip(map(str, QUANTILES), curve, strict=True)) for name, curve in curves.items()}
+
+
 def compare(ways: Mapping[str, np.ndarray], masks: np.ndarray) -> pd.DataFrame:
     """`score_maps` of several ways to look at the same images, one below the other, named in the column `map`.
 
@@ -208,93 +249,3 @@ def compare(ways: Mapping[str, np.ndarray], masks: np.ndarray) -> pd.DataFrame:
     if not len(masks):
         return pd.DataFrame(columns=[*SCORES, "map"])
     return pd.concat([score_maps(maps, masks).assign(map=name) for name, maps in ways.items()], ignore_index=True)
-
-
-# --- Grad-CAM -------------------------------------------------------------------------------------
-
-
-def grad_cam(
-    model: keras.Model,
-    images: np.ndarray,
-    features: str | keras.KerasTensor,
-    class_index: int | np.ndarray | None = None,
-    batch_size: int = 32,
-) -> np.ndarray:
-    """Grad-CAM (Selvaraju et al. 2017): where the features of a layer raise the score of a class.
-
-    The channels of the features A (H, W, C) are summed with weights w, each the mean over the
-    positions of the gradient of the class's score before the softmax: ReLU(sum_c w_c A_c).
-
-    Args:
-        model: a network that ends in a Softmax layer, as those of `build_network` do.
-        images: (N, S, S, 3), as the model takes them.
-        features: the name of a layer with output (N, H, W, C), or its output tensor; for what the
-            attention sees, `attention_unit(model).input`.
-        class_index: the class to explain, one for all or (N,); None explains each predicted class.
-
-    Returns:
-        Maps (N, H, W), float32, not negative, not normalised; all zero where nothing speaks for
-        the class.
-
-    Raises:
-        ValueError: no such layer, features of another network, or no Softmax at the end.
-    """
-    scores_of, features_of = _split_network(model, features)
-    maps = []
-    for start in tqdm(range(0, len(images), batch_size), desc="Grad-CAM", leave=False):
-        batch = ops.convert_to_tensor(images[start : start + batch_size], dtype=model.input.dtype)
-        values = features_of(batch)
-        if class_index is None:
-            chosen = ops.argmax(scores_of([batch, values]), axis=-1)
-        else:
-            chosen = np.broadcast_to(class_index, len(images))[start : start + batch_size]
-        slopes = _gradients(lambda v, b=batch, c=chosen: _total_score(scores_of([b, v]), c), values)
-        weights = ops.mean(slopes, axis=(1, 2), keepdims=True)
-        maps.append(ops.convert_to_numpy(ops.relu(ops.sum(weights * values, axis=-1))))
-    return np.concatenate(maps).astype(np.float32)
-
-
-def _split_network(model: keras.Model, features: str | keras.KerasTensor) -> tuple[keras.Function, keras.Function]:
-    """The model in two: (images, features) -> scores before the softmax, and images -> features.
-
-    The first still takes the images, for paths that lead around the features.
-    """
-    if isinstance(features, str):
-        features = model.get_layer(features).output
-    if len(features.shape) != 4:
-        raise ValueError(f"Grad-CAM needs features (N, H, W, C), not {features.shape}")
-    last = model.layers[-1]
-    if not isinstance(last, keras.layers.Softmax):
-        raise ValueError(
-            f"Grad-CAM needs the scores before the softmax, but {model.name} ends in {last.name}, "
-            "which is no Softmax layer"
-        )
-    return keras.Function([model.input, features], last.input), keras.Function(model.input, features)
-
-
-def _total_score(scores, chosen):
-    """The chosen class's score, summed over the batch: its gradient holds every image's own."""
-    return ops.sum(ops.take_along_axis(scores, ops.expand_dims(ops.cast(chosen, "int32"), -1), axis=-1))
-
-
-def _gradients(function, at):
-    """The gradient of the scalar `function(at)`, on whichever backend Keras runs."""
-    match keras.backend.backend():
-        case "tensorflow":
-            import tensorflow as tf
-
-            with tf.GradientTape() as tape:
-                tape.watch(at)
-                value = function(at)
-            return tape.gradient(value, at)
-        case "jax":
-            import jax
-
-            return jax.grad(function)(at)
-        case "torch":
-            import torch
-
-            at = at.detach().requires_grad_(True)
-            return torch.autograd.grad(function(at), at)[0]
-        case other:
-            raise StudyError(f"Grad-CAM runs on TensorFlow, JAX and PyTorch, not on {other}")

@@ -100,9 +100,9 @@ def train(run: Run) -> None:
     )
 
 
-def attention(run: Run) -> None:
+def attention(study: Study, run: Run) -> None:
     """Draw and score the attention of one finished run: `attention.json` and `attention/` in its folder."""
-    parameters = {"study": run.study, "run": run.id}
+    parameters = {"study": run.study, "run": run.id, "perturbed_images": study.analysis.perturbed_images}
     output = run.folder / "attention.ipynb"
     execute(paths.NOTEBOOKS / "03_attention.ipynb", output, parameters, f"{run.study}/{run.id} attention")
 
@@ -202,8 +202,10 @@ def main(arguments: list[str] | None = None) -> int:
             data(study, options.what)
         elif options.stage == "summary":
             print(f"report: {summary(study)}")
+        elif options.stage == "train":
+            train(find_run(study, options.what))
         else:
-            {"train": train, "attention": attention}[options.stage](find_run(study, options.what))
+            attention(study, find_run(study, options.what))
     except (StudyError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

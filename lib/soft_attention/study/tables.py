@@ -1,8 +1,8 @@
 """The paper's tables: the published numbers beside ours.
 
 `runs` is everywhere the table of finished runs (`records.load_runs`): one row per run with study,
-dataset, protocol, backbone, arm, seed, fold and its scores. A table takes the runs of one study,
-dataset and protocol: others do not belong into one mean.
+part, dataset, protocol, backbone, arm, seed, fold and its scores. A table takes the runs of one study,
+part, dataset and protocol: others do not belong into one mean.
 """
 
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ def comparison_note(dataset: str, protocol: str) -> str:
 
 def overview(runs: pd.DataFrame) -> pd.DataFrame:
     """Backbones, arms and runs of each dataset, protocol and scale, and the images tested per run."""
-    keys = ["dataset", "protocol", "images", "scale"]
+    keys = ["part", "dataset", "protocol", "images", "scale"]
     counts = {"backbones": ("backbone", "nunique"), "arms": ("arm", "nunique"), "runs": ("seed", "size")}
     table = runs.groupby(keys, as_index=False).agg(**counts, test_images=("n_images", "median"))
     return table.astype({"test_images": int})
@@ -206,7 +206,7 @@ def styled(table: pd.DataFrame) -> Styler:
 
 def _dataset(runs: pd.DataFrame) -> str:
     """The dataset of the runs, once sure that they are of one study, dataset and protocol."""
-    for column in ("study", "dataset", "protocol"):
+    for column in ("study", "part", "dataset", "protocol"):
         values = runs[column].unique()
         if len(values) != 1:
             raise ValueError(f"a table takes the runs of one {column}, these are of {', '.join(sorted(values))}")

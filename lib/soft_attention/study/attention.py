@@ -1,0 +1,157 @@
+"""The attention of one run, beside other ways to look at the same images and with randomised weights."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from soft_attention.model.attention import SoftAttention
+from soft_attention.model.networks import attention_maps, attention_unit, maps_of_features
+from soft_attention.study import features, perturbation, saliency, training
+from soft_attention.study.gradcam import grad_cam
+
+MASK_SIZE = 64  # side in pixels at which maps and masks are compared: finer than any map here
+ATTENTION, GAUSSIAN = "attention", "centred Gaussian"
+BATCH = 64
+
+
+def measured_subset(split: pd.DataFrame, with_mask: np.ndarray) -> str:
+    """The test images; or, where none of them has a lesion mask and validation images have, those."""
+    masked = split["subset"].iloc[with_mask]
+    return "validation" if (masked == "validation").any() and not (masked == "test").any() else "test"
+
+
+def ways_to_look(
+    network: keras.Model, baseline: keras.Model, inputs: np.ndarray, rows: np.ndarray, seed: int = 0
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """What a network attends to, and five other ways to look at the same images.
+
+    Args:
+        network: of an arm with attention.
+        baseline: the network of the arm `baseline`, same backbone, seed and fold.
+        inputs: as from `training.open_inputs`: `(M, S, S, 3)` or `(M, V, H, W, C)`.
+        rows: the N rows of `inputs` to look at.
+        seed: of the randomised unit.
+
+    Returns:
+        The maps of the heads, `(N, K, H, W)`, and by name the maps `(N, H, W)`: `attention` (the sum of the heads),
+        `Grad-CAM` of the same network, `Grad-CAM of the baseline`, `randomised unit` (the same features, the unit's
+        weights drawn anew), `centred Gaussian` and `uniform`.
+    """
+    unit = attention_unit(network)
+    other = randomised(unit, seed)
+    heads, ways = [], {ATTENTION: [], "Grad-CAM": [], "Grad-CAM of the baseline": [], "randomised unit": []}
+    for start in tqdm(range(0, len(rows), BATCH), "Looking at images", unit="batch"):
+        batch = rows[start : start + BATCH]
+        own, plain = _features(network, inputs, batch), _features(baseline, inputs, batch)
+        heads.append(maps_of_features(unit, own))
+        ways[ATTENTION].append(heads[-1].sum(axis=1))
+        ways["Grad-CAM"].append(_cam(network, own))
+        ways["Grad-CAM of the baseline"].append(_cam(baseline, plain))
+        ways["randomised unit"].append(maps_of_features(other, own).sum(axis=1))
+    ways = {name: np.concatenate(parts) for name, parts in ways.items()}
+    shape = ways[ATTENTION].shape
+    ways[GAUSSIAN] = np.broadcast_to(saliency.centred_gaussian(shape[1:]), shape)
+    ways["uniform"] = np.broadcast_to(saliency.uniform_map(shape[1:]), shape)
+    return np.concatenate(heads), ways
+
+
+def randomised(unit: SoftAttention, seed: int) -> SoftAttention:
+    """The unit with new random weights."""
+    keras.utils.set_random_seed(seed)
+    other = SoftAttention.from_config(unit.get_config() | {"name": "randomised"})
+    other.build(unit.input.shape)
+    return other
+
+
+def randomisation(network: keras.Model, images: np.ndarray, ways: dict[str, np.ndarray]) -> dict[str, float | None]:
+    """Mean rank correlation of the attention with that of random weights (Adebayo et al. 2018).
+
+    `unit`: the unit's weights drawn anew, over all images. `network`: the weights of every layer shuffled within it,
+    which keeps their size, over `images` `(n, S, S, 3)`, the first n of those that `ways` looks at. None where a map
+    is constant everywhere.
+    """
+    attention = ways[ATTENTION]
+    maps = attention_maps(shuffled(network), images).sum(axis=1)
+    return {
+        "unit": _mean(saliency.rank_correlation(attention, ways["randomised unit"])),
+        "network": _mean(saliency.rank_correlation(attention[: len(images)], maps)),
+    }
+
+
+def shuffled(network: keras.Model, seed: int = 0) -> keras.Model:
+    """A copy of a network with every kernel's numbers in random order; biases and normalisations stay."""
+    copy = keras.models.clone_model(network)
+    rng = np.random.default_rng(seed)
+    weights = network.get_weights()
+    copy.set_weights([rng.permutation(w.ravel()).reshape(w.shape) if w.ndim > 1 else w for w in weights])
+    return copy
+
+
+def perturbations(network: keras.Model, images: np.ndarray, ways: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Insertion and deletion of `images` `(n, S, S, 3)` by each way's maps `(n, H, W)` and by chance, means."""
+    shape = ways[ATTENTION].shape[1:]
+    compared = {name: ways[name] for name in (ATTENTION, "Grad-CAM", GAUSSIAN)}
+    compared["chance"] = perturbation.random_maps(len(images), shape)
+
+    def predict(changed: np.ndarray) -> np.ndarray:
+        return training.predict(network, changed, np.arange(len(changed)), batch_size=len(changed))
+
+    classes = predict(images).argmax(axis=1)
+    return {
+        name: {
+            "insertion": float(perturbation.insertion(predict, images, maps, classes).mean()),
+            "deletion": float(perturbation.deletion(predict, images, maps, classes).mean()),
+        }
+        for name, maps in tqdm(compared.items(), "Insertion and deletion")
+    }
+
+
+def energy_table(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per image: image_id, lesion_id, label, area, and the energy of each way to look.
+
+    `scores` is as from `saliency.compare`, every way over the same images as `rows`.
+    """
+    wide = {name: part["energy"].to_numpy(np.float32) for name, part in scores.groupby("map", sort=False)}
+    area = scores["area"].to_numpy(np.float32)[: len(rows)]
+    facts = rows[["image_id", "lesion_id", "label"]].reset_index(drop=True)
+    return facts.assign(area=area, **wide)
+
+
+def lift_over_gaussian(energies: pd.DataFrame) -> dict[str, Any]:
+    """Attention's energy less that of the centred Gaussian, image by image: mean, and interval over lesions."""
+    difference = (energies[ATTENTION] - energies[GAUSSIAN]).to_numpy()
+    mean, low, high = saliency.lesion_interval(difference, energies["lesion_id"].to_numpy())
+    return {"mean": mean, "low": low, "high": high, "lesions": int(energies["lesion_id"].nunique())}
+
+
+def balanced_rows(labels: pd.Series, count: int) -> np.ndarray:
+    """Positions of `count` images, classes in turn, each in the table's order."""
+    turn = labels.reset_index(drop=True).groupby(labels.to_numpy()).cumcount()
+    order = pd.DataFrame({"turn": turn, "label": labels.to_numpy()}).sort_values(["turn", "label"], kind="stable")
+    return order.index[:count].to_numpy()
+
+
+def extreme_rows(energies: pd.DataFrame) -> np.ndarray:
+    """Positions of the images on which attention did best, middling and worst against the centred Gaussian."""
+    order = np.argsort((energies[ATTENTION] - energies[GAUSSIAN]).to_numpy(), kind="stable")
+    return order[[-1, len(order) // 2, 0]]
+
+
+def _features(network: keras.Model, inputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Float32 features (n, H, W, C) of some rows: kept ones as they are, of images those of the network's trunk."""
+    if inputs.ndim == 5:
+        return np.asarray(inputs[rows, 0], np.float32)
+    padded = np.resize(rows, BATCH)  # one batch shape, so that the graph is traced once
+    return features.divide(network)[0].predict_on_batch(np.asarray(inputs[padded]))[: len(rows)].astype(np.float32)
+
+
+def _cam(network: keras.Model, values: np.ndarray) -> np.ndarray:
+    head = features.divide(network)[1]
+    return grad_cam(head, values, head.input, batch_size=BATCH)
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return None if np.isnan(values).all() else float(np.nanmean(values))

@@ -1,0 +1,55 @@
+"""Insertion and deletion of an image of which one known place decides."""
+
+import numpy as np
+import pytest
+
+from soft_attention.study import perturbation
+
+SIZE = 16
+
+
+@pytest.fixture
+def images():
+    """Grey, with a bright square in the top left quarter."""
+    images = np.full((2, SIZE, SIZE, 3), 100, np.uint8)
+    images[:, :8, :8] = 250
+    return images
+
+
+def predict(images):
+    """Class 1 is as likely as the top left quarter is bright."""
+    bright = (images[:, :8, :8].mean(axis=(1, 2, 3)) - 100) / 150
+    return np.stack([1 - bright, bright], axis=1)
+
+
+def quarter(row, column):
+    maps = np.zeros((2, 2, 2))
+    maps[:, row, column] = 1
+    return maps
+
+
+def test_deletion_is_low_and_insertion_high_where_the_map_marks_what_decides(images):
+    classes = predict(images).argmax(axis=1)
+    assert classes.tolist() == [1, 1]
+    right, wrong, chance = quarter(0, 0), quarter(1, 1), perturbation.random_maps(2, (2, 2))
+    deleted = [perturbation.deletion(predict, images, maps, classes).mean() for maps in (right, chance, wrong)]
+    inserted = [perturbation.insertion(predict, images, maps, classes).mean() for maps in (right, chance, wrong)]
+    assert deleted[0] < deleted[2] and deleted[0] <= deleted[1] <= deleted[2]
+    assert inserted[0] > inserted[2] and inserted[0] >= inserted[1] >= inserted[2]
+
+
+def test_a_prediction_that_does_not_depend_on_the_image_stays(images):
+    def constant(images):
+        return np.tile([0.3, 0.7], (len(images), 1))
+
+    for curve in (perturbation.deletion, perturbation.insertion):
+        assert curve(constant, images, quarter(0, 0), np.array([1, 1])) == pytest.approx([0.7, 0.7])
+
+
+def test_deletion_by_hand(images):
+    """The four quarters go one after the other: of five probabilities 1, 0 or what the mean colour gives."""
+    maps = np.array([[[4.0, 3.0], [2.0, 1.0]]] * 2).repeat(8, axis=1).repeat(8, axis=2)
+    left = (images[0].mean().astype(np.uint8) - 100) / 150
+    expected = (1 / 2 + 3 * left + left / 2) / 4
+    found = perturbation.deletion(predict, images, maps, np.array([1, 1]), steps=4)
+    assert found == pytest.approx([expected] * 2, abs=0.02)
