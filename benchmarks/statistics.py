@@ -1,0 +1,207 @@
+"""Coverage of the bootstrap interval, size and power of the tests, by simulation; and the time of the bootstrap.
+
+    python benchmarks/statistics.py [--datasets 250] [--lesions 1500] [--seeds 5] [--draws 1000] [--effect 0.05]
+
+The simulated arms differ by `effect` in the recall of every class, or not at all. Lesions have the classes and numbers
+of images of HAM10000; every seed tests each of them once. There are four worlds: trainings do not matter; they do not,
+but many a lesion suits one arm, with every seed; each run (seed and fold) has its own quality; each seed has. Behind
+every share stands its Monte-Carlo standard error.
+
+Read `difference 0` as the size of a test of difference, and `difference EFFECT` as its power; for equivalence, whose
+margin is EFFECT, it is the other way round. McNemar's test compares the networks of one seed: where trainings differ,
+so do these, and it rightly says so, but that is no evidence for the arm.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from soft_attention.study.statistics import (
+    corrected_t,
+    delong,
+    mcnemar_midp,
+    paired_bootstrap,
+    resample_lesions,
+)
+
+LESIONS = {"akiec": 228, "bcc": 327, "bkl": 727, "df": 73, "mel": 614, "nv": 5403, "vasc": 98}  # of HAM10000
+RECALL = np.array([0.60, 0.75, 0.65, 0.60, 0.55, 0.85, 0.80])  # of the reference, at the order of published ones
+IMAGES = {1: 5514, 2: 1423, 3: 490, 4: 43}  # lesions by number of images; 4 stands for 4 to 6
+FOLDS, LEVEL = 5, 0.95
+LESION, IMAGE = 0.4, 0.1  # variance of how hard a lesion and an image is for both arms; 1 in all, the rest is noise
+WORLDS = {  # variance of how hard a lesion is for one arm; quality of a run and of a seed, where .1 is about 3 points
+    "trainings do not matter": {"lesion_of_arm": 0.1},
+    "lesions suit an arm": {"lesion_of_arm": 0.4},
+    "runs differ": {"lesion_of_arm": 0.1, "run": 0.1},
+    "seeds differ": {"lesion_of_arm": 0.1, "seed": 0.06},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--datasets", type=int, default=250, help="simulated per world and effect")
+    parser.add_argument("--lesions", type=int, default=1500, help="in a simulated dataset")
+    parser.add_argument("--seeds", type=int, default=5, help="in a simulated dataset")
+    parser.add_argument("--draws", type=int, default=1000, help="of a bootstrap")
+    parser.add_argument("--effect", type=float, default=0.05, help="true difference, and margin of equivalence")
+    options = parser.parse_args()
+    sizes = (options.datasets, options.lesions, options.seeds)
+    print(f"{options.datasets} datasets of {options.lesions} lesions, {options.seeds} seeds x {FOLDS} folds; percent")
+    for world in WORLDS:
+        tables = {
+            effect: measure(world, effect, *sizes, options.draws, options.effect) for effect in (0.0, options.effect)
+        }
+        print(f"\n{world}")
+        print(comparison(tables))
+    print("\nmelanoma AUC by DeLong, lesions suit an arm")
+    areas = {effect: measure_auc("lesions suit an arm", effect, *sizes[:2]) for effect in (0.0, options.effect)}
+    print(comparison(areas))
+    print(f"\n10,000 draws, 10,015 images, 5 seeds: {seconds_of_bootstrap():.1f} s")
+
+
+def measure(
+    world: str, effect: float, datasets: int, lesions: int, seeds: int, draws: int, margin: float
+) -> pd.DataFrame:
+    """One row per simulated dataset: what each interval and each test says of it, as booleans."""
+    rng = np.random.default_rng([list(WORLDS).index(world), round(effect * 1000)])
+    simulated = (simulate(rng, lesions, seeds, effect, **WORLDS[world]) for _ in range(datasets))
+    return pd.DataFrame([judge(pairs, effect, margin, draws, rng) for pairs in simulated])
+
+
+def simulate(
+    rng: np.random.Generator,
+    lesions: int,
+    seeds: int,
+    effect: float,
+    lesion_of_arm: float,
+    run: float = 0.0,
+    seed: float = 0.0,
+) -> pd.DataFrame:
+    """Pairs as from `pair_predictions`, with a column fold.
+
+    An image is called correctly where a standard normal variable stays below the quantile of the recall of its class.
+    """
+    counts = np.array(list(LESIONS.values()))
+    classes = np.repeat(np.arange(len(counts)), np.round(counts / counts.sum() * lesions).astype(int))
+    lesion = lesion_of_images(rng, len(classes))
+    truth = classes[lesion]
+    fold = np.stack([rng.permutation(len(classes))[lesion] % FOLDS for _ in range(seeds)])
+    pairs = pd.DataFrame(
+        {
+            "seed": np.repeat(np.arange(seeds), len(lesion)),
+            "fold": fold.ravel(),
+            "image_id": np.tile(np.arange(len(lesion)), seeds),
+            "lesion_id": np.tile(lesion, seeds),
+            "truth": np.tile(truth, seeds),
+        }
+    )
+    shared = shared_hardness(rng, lesion)
+    noise = np.sqrt(1 - LESION - IMAGE - lesion_of_arm - run**2 - seed**2)
+    for arm, gain in (("arm", effect), ("reference", 0.0)):
+        own = np.sqrt(lesion_of_arm) * rng.normal(size=len(classes))[lesion]
+        quality = run * rng.normal(size=(seeds, FOLDS)) + seed * rng.normal(size=(seeds, 1))
+        hardness = shared + own - np.take_along_axis(quality, fold, axis=1) + noise * rng.normal(size=fold.shape)
+        other = (truth + rng.integers(1, len(counts), fold.shape)) % len(counts)
+        pairs[arm] = np.where(hardness < stats.norm.ppf(RECALL + gain)[truth], truth, other).ravel()
+    return pairs
+
+
+def lesion_of_images(rng: np.random.Generator, lesions: int) -> np.ndarray:
+    """The lesion's number, for each image."""
+    shares = np.array(list(IMAGES.values())) / sum(IMAGES.values())
+    return np.repeat(np.arange(lesions), rng.choice(list(IMAGES), lesions, p=shares))
+
+
+def shared_hardness(rng: np.random.Generator, lesion: np.ndarray) -> np.ndarray:
+    """How hard each image is for both arms."""
+    of_lesion, of_image = rng.normal(size=(2, len(lesion)))
+    return np.sqrt(LESION) * of_lesion[lesion] + np.sqrt(IMAGE) * of_image
+
+
+def judge(pairs: pd.DataFrame, effect: float, margin: float, draws: int, rng: np.random.Generator) -> dict[str, bool]:
+    """What the study's interval and three simpler ones say of balanced accuracy, and the tests of the difference."""
+    bootstrap = paired_bootstrap(pairs, list(LESIONS), draws=draws, seed=int(rng.integers(2**32)))
+    found, drawn = resample_lesions(pairs, list(LESIONS), "balanced_accuracy", "lesion", draws, rng)
+    correct = pairs[["arm", "reference"]].eq(pairs["truth"], axis=0)
+    gains = (correct["arm"].astype(float) - correct["reference"]).groupby([pairs[c] for c in ("seed", "fold", "truth")])
+    runs = gains.mean().groupby(["seed", "fold"]).mean()
+    first = correct[pairs["seed"] == 0]
+    single = first[~pairs["lesion_id"][first.index].duplicated()]
+    return {
+        "covers: bootstrap": _covers(bootstrap.interval(LEVEL), effect),
+        **{
+            f"covers: {name}": _covers(np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), effect)
+            for name, values in alternatives(found, drawn, rng).items()
+        },
+        "finds a difference: bootstrap": bootstrap.p_value() < 1 - LEVEL,
+        "finds a difference: corrected t over runs": corrected_t(runs, 1 / FOLDS).p_value() < 1 - LEVEL,
+        "finds a difference: McNemar, one image per lesion": mcnemar_midp(*single.to_numpy().T).p_value < 1 - LEVEL,
+        "finds a difference: McNemar, all images": mcnemar_midp(*first.to_numpy().T).p_value < 1 - LEVEL,
+        "finds equivalence: bootstrap": bootstrap.p_equivalence(margin) < 1 - LEVEL,
+    }
+
+
+def alternatives(found: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Bootstrap distributions that `paired_bootstrap` does not use, from the same resamples."""
+    draws, seeds = drawn.shape
+    times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
+    anew = rng.permuted(drawn, axis=0)  # another draw of lesions in each seed
+    return {
+        "lesions only": drawn.mean(axis=1),
+        "lesions x seeds": (times * drawn).sum(axis=1),
+        "lesions within seeds": (times * anew).sum(axis=1),
+    }
+
+
+def measure_auc(world: str, effect: float, datasets: int, lesions: int) -> pd.DataFrame:
+    """DeLong's test of one seed, with and without lesions."""
+    rng = np.random.default_rng(round(effect * 1000))
+    return pd.DataFrame([judge_auc(rng, effect, lesions, **WORLDS[world]) for _ in range(datasets)])
+
+
+def judge_auc(rng: np.random.Generator, effect: float, lesions: int, lesion_of_arm: float) -> dict[str, bool]:
+    """What DeLong's test says of normal scores, those of melanoma being higher."""
+    lesion = lesion_of_images(rng, lesions)
+    positive = lesion < lesions * LESIONS["mel"] / sum(LESIONS.values())
+    shared = shared_hardness(rng, lesion)
+    scores = [
+        np.sqrt(2) * stats.norm.ppf(area) * positive
+        + shared
+        + np.sqrt(lesion_of_arm) * rng.normal(size=lesions)[lesion]
+        + np.sqrt(1 - LESION - IMAGE - lesion_of_arm) * rng.normal(size=len(lesion))
+        for area in (0.85 + effect, 0.85)
+    ]
+    differences = {"images as independent": delong(positive, *scores), "lesions": delong(positive, *scores, lesion)}
+    covers = {f"covers: {name}": _covers(found.interval(LEVEL), effect) for name, found in differences.items()}
+    finds = {f"finds a difference: {name}": found.p_value() < 1 - LEVEL for name, found in differences.items()}
+    return covers | finds
+
+
+def comparison(tables: dict[float, pd.DataFrame]) -> str:
+    """Percent of the datasets with its Monte-Carlo standard error, of each column under each effect."""
+    return pd.DataFrame({f"difference {effect:g}": shares(table) for effect, table in tables.items()}).to_string()
+
+
+def shares(table: pd.DataFrame) -> pd.Series:
+    share = table.mean()
+    error = np.sqrt(share * (1 - share) / len(table))
+    return (100 * share).map("{:.1f}".format) + " ± " + (100 * error).map("{:.1f}".format)
+
+
+def seconds_of_bootstrap() -> float:
+    """The time of 10,000 draws at the size of HAM10000 and five seeds."""
+    pairs = simulate(np.random.default_rng(0), 7470, 5, 0.0, lesion_of_arm=0.1)
+    start = time.perf_counter()
+    paired_bootstrap(pairs, list(LESIONS))
+    return time.perf_counter() - start
+
+
+def _covers(interval: tuple[float, float] | np.ndarray, value: float) -> bool:
+    return bool(interval[0] <= value <= interval[1])
+
+
+if __name__ == "__main__":
+    main()

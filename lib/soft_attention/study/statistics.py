@@ -1,0 +1,471 @@
+"""How sure the difference of two arms is: intervals, tests and verdicts.
+
+A difference is everywhere arm minus reference, as a share: .01 is one point. Both arms are tested on the same images by
+networks of the same seed, fold and split, so everything here is paired.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from soft_attention.errors import known
+from soft_attention.study.scores import _arrays, _block_sizes, _draw
+
+METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_recall")
+UNITS = ("lesion", "image")
+SUPPORTED, NOT_SUPPORTED, EQUIVALENT, UNDECIDED = "supported", "not supported", "equivalent", "undecided at this scale"
+
+
+# --- what every comparison ends in ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An estimated difference whose error follows Student's t.
+
+    Attributes:
+        estimate: arm minus reference.
+        standard_error: of the estimate; 0 where the arms do not differ in any way.
+        freedom: degrees of freedom of the standard error; infinite: the normal distribution.
+    """
+
+    estimate: float
+    standard_error: float
+    freedom: float = np.inf
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Low and high end of the two-sided interval."""
+        half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.standard_error
+        return self.estimate - half, self.estimate + half
+
+    def p_above(self, value: float) -> float:
+        """One-sided p-value for the claim that the true difference is above `value`."""
+        return self._tail(self.estimate - value)
+
+    def p_below(self, value: float) -> float:
+        """One-sided p-value for the claim that the true difference is below `value`."""
+        return self._tail(value - self.estimate)
+
+    def p_value(self) -> float:
+        """Two-sided p-value for the claim that there is a difference."""
+        return min(1.0, 2 * min(self.p_above(0), self.p_below(0)))
+
+    def p_equivalence(self, margin: float) -> float:
+        """p-value for the claim that the true difference is within ±`margin`: two one-sided tests.
+
+        It is below 1 - level exactly when the interval of level 2 level - 1 (.90 for .95) is within ±`margin`
+        (Schuirmann, J Pharmacokinet Biopharm 15, 1987).
+        """
+        return max(self.p_above(-margin), self.p_below(margin))
+
+    def _tail(self, distance: float) -> float:
+        if self.standard_error == 0:
+            return float(distance <= 0)
+        return float(stats.t.sf(distance / self.standard_error, self.freedom))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootstrapDifference(Difference):
+    """A difference with its bootstrap distribution, which replaces Student's t in intervals and p-values.
+
+    Attributes:
+        images, lesions, seeds: how many there are.
+        draws: (draws,) resampled differences. No p-value is below 1 / (draws + 1).
+    """
+
+    images: int
+    lesions: int
+    seeds: int
+    draws: np.ndarray = field(repr=False, compare=False)
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Low and high end of the two-sided percentile interval."""
+        low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2]).tolist()
+        return low, high
+
+    def p_above(self, value: float) -> float:
+        return float((1 + (self.draws <= value).sum()) / (1 + len(self.draws)))
+
+    def p_below(self, value: float) -> float:
+        return float((1 + (self.draws >= value).sum()) / (1 + len(self.draws)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AucDifference(Difference):
+    """A difference of two areas under the ROC curve, and the areas: `auc` of the arm and `reference_auc`."""
+
+    auc: float
+    reference_auc: float
+
+
+def verdict(difference: Difference, margin: float, level: float = 0.95, p_value: float | None = None) -> str:
+    """What may be said of the claim that the arm is better than the reference.
+
+    The first that holds:
+
+    1. `EQUIVALENT`: the interval of level 2 level - 1 (90 % for 95 %) is within ±margin, so the arms differ by less
+       than what counts, even where the difference is surely not 0;
+    2. `SUPPORTED`: p < 1 - level and the arm is better, i.e. the interval is above 0;
+    3. `NOT_SUPPORTED`: p < 1 - level and the arm is worse, i.e. the interval is below 0;
+    4. `UNDECIDED`: the data exclude neither.
+
+    Args:
+        margin: smallest difference that counts, above 0.
+        p_value: the one after Holm's correction, where the difference is one of a family; None: its own. Only 2 and 3
+            are corrected.
+    """
+    if margin <= 0:
+        raise ValueError(f"a margin must be above 0, not {margin}")
+    alpha = 1 - level
+    if difference.p_equivalence(margin) < alpha:
+        return EQUIVALENT
+    if (difference.p_value() if p_value is None else p_value) < alpha:
+        return SUPPORTED if difference.estimate > 0 else NOT_SUPPORTED
+    return UNDECIDED
+
+
+def summary(difference: Difference, margin: float, level: float = 0.95, p_value: float | None = None) -> dict:
+    """One row of a table of comparisons, as plain numbers: `difference` in full and its `verdict`."""
+    low, high = difference.interval(level)
+    inner_low, inner_high = difference.interval(2 * level - 1)
+    return {
+        "estimate": difference.estimate,
+        "standard_error": difference.standard_error,
+        "low": low,
+        "high": high,
+        "inner_low": inner_low,
+        "inner_high": inner_high,
+        "p_value": difference.p_value(),
+        "p_equivalence": difference.p_equivalence(margin),
+        "verdict": verdict(difference, margin, level, p_value),
+    }
+
+
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """The p-values of a family after Holm's correction (Scand J Statist 6, 1979), in the same order."""
+    return multipletests(p_values, method="holm")[1]
+
+
+# --- bootstrap over lesions and seeds -------------------------------------------------------------
+
+
+def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """What both arms called each image: one row per seed and image, sorted by them.
+
+    Args:
+        arm, reference: predictions as in `scores.score`, of all runs of an arm one below the other, and a column seed.
+            Each image once per seed; both arms the same seeds, images, lesions and labels, in any order.
+        classes: the class names.
+
+    Returns:
+        seed, image_id, lesion_id, and as class numbers truth, arm and reference.
+
+    Raises:
+        ValueError: tables that `scores.score` refuses, or that do not match.
+    """
+    calls = [_calls(table, classes) for table in (arm, reference)]
+    for seed in sorted(set(calls[0]) | set(calls[1])):
+        one, other = (call.get(seed) for call in calls)
+        if one is None or other is None:
+            raise ValueError(f"only one of the arms has predictions of seed {seed}")
+        facts = ["image_id", "lesion_id", "truth"]
+        if len(one) != len(other) or (one[facts].to_numpy() != other[facts].to_numpy()).any():
+            raise ValueError(f"the arms of seed {seed} differ in their images, lesions or labels")
+    pairs = [
+        calls[0][seed].rename(columns={"called": "arm"}).assign(reference=calls[1][seed]["called"])
+        for seed in sorted(calls[0])
+    ]
+    return pd.concat(pairs, ignore_index=True)
+
+
+def paired_bootstrap(
+    pairs: pd.DataFrame,
+    classes: Sequence[str],
+    metric: str = "balanced_accuracy",
+    unit: str = "lesion",
+    draws: int = 10_000,
+    seed: int = 0,
+) -> BootstrapDifference:
+    """The difference of a score, mean over the seeds, for other lesions and other trainings.
+
+    A score is that of all predictions of a seed together: of every fold, where the protocol has folds.
+
+    Two things are drawn. Lesions, with replacement and with all their images: every seed was tested on the same
+    lesions, so a draw takes the same ones for all seeds. And trainings: the mean over the seeds moves by Student's t
+    with seeds - 1 degrees of freedom, scaled by what the seeds differ more than the draw of lesions makes them differ.
+
+    Resampling the seeds too would count the noise of a network on a lesion up to three times (Owen, Ann Appl Stat 1,
+    2007), and yet be too narrow where a handful of seeds differ much. Lesions drawn anew within each seed would count
+    a lesion that is hard for one arm as new evidence with every seed. `benchmarks/statistics.py` compares the three.
+
+    Folds are no level of their own: the runs of a seed make up one score, and seeds bring their folds. With one seed,
+    the interval is for other lesions only; with two, it is very wide wherever these differ. Another training set is
+    covered in no case.
+
+    Args:
+        pairs: from `pair_predictions`. The columns arm_weight and reference_weight, if there are such, say how much an
+            image counts for that arm: 0 leaves it out, to compare a part of the images with the whole.
+        classes: the class names.
+        metric: one of `METRICS`, or `recall_CLASS`, say `recall_mel`; each as defined in `scores.score`.
+        unit: what counts the same, every `lesion` (an image weighs 1 / tested images of its lesion) or every `image`.
+        draws: number of resamples. One in which the metric does not exist, as the class is missing, does not count.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: fewer than two lesions, an unknown metric or unit, or the recall of a class that a seed lacks.
+    """
+    rng = np.random.default_rng(seed)
+    found, drawn = resample_lesions(pairs, classes, metric, unit, draws, rng)
+    means, between = drawn.mean(axis=1), _between_seeds(found, drawn)
+    seeds = len(found)
+    shifts = rng.standard_t(max(seeds - 1, 1), len(means)) * np.sqrt(between / seeds)
+    return BootstrapDifference(
+        estimate=float(found.mean()),
+        standard_error=float(np.sqrt(means.var(ddof=1) + between / seeds)),
+        images=pairs["image_id"].nunique(),
+        lesions=pairs["lesion_id"].nunique(),
+        seeds=seeds,
+        draws=means + shifts,
+    )
+
+
+def resample_lesions(
+    pairs: pd.DataFrame, classes: Sequence[str], metric: str, unit: str, draws: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The difference of each seed, (seeds,), and with lesions drawn again, the same for all seeds, (draws, seeds).
+
+    Args, Raises: as in `paired_bootstrap`.
+    """
+    known(metric, [*METRICS, *(f"recall_{name}" for name in classes)], "metric")
+    counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
+    lesions = len(counts)
+    if lesions < 2:
+        raise ValueError("an interval needs the predictions of at least two lesions, these tables have one")
+
+    def differences(weights: np.ndarray) -> np.ndarray:
+        """(draws, seeds) under lesion weights (draws, lesions)."""
+        drawn = (weights @ counts.reshape(lesions, -1)).reshape(len(weights), *counts.shape[1:])
+        scores = _scores(drawn, metric, classes)
+        return (scores[..., 0] - scores[..., 1]).round(12)  # equal arms differ by 0, not by the rounding of a sum
+
+    found = differences(np.ones((1, lesions)))[0]
+    if np.isnan(found).any():
+        raise ValueError(f"there is no {metric}: a seed was tested on no image of this class")
+    drawn = np.concatenate([differences(_draw(rng, lesions, block)) for block in _block_sizes(draws, 100)])
+    return found, drawn[~np.isnan(drawn).any(axis=1)]
+
+
+def _calls(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[int, pd.DataFrame]:
+    """image_id, lesion_id, truth and called of each seed, sorted by image."""
+    if "seed" not in predictions:
+        raise ValueError("the predictions lack the column seed")
+    if predictions.empty:
+        raise ValueError("the predictions hold no image")
+    calls = {}
+    for seed, rows in predictions.groupby("seed"):
+        truth, probabilities = _arrays(rows, classes)
+        table = rows[["seed", "image_id", "lesion_id"]].assign(truth=truth, called=probabilities.argmax(axis=1))
+        calls[seed] = table.sort_values("image_id", ignore_index=True)
+    return calls
+
+
+def _lesion_counts(pairs: pd.DataFrame, classes: int, unit: str) -> np.ndarray:
+    """Weighted support, hits and calls of each class, (lesions, seeds, 2 arms, 3, classes)."""
+    lesion, lesions = pd.factorize(pairs["lesion_id"], sort=True)
+    seed, seeds = pd.factorize(pairs["seed"], sort=True)
+    weight = np.ones(len(pairs))
+    if unit == "lesion":
+        weight /= pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size").to_numpy()
+    truth = pairs["truth"].to_numpy()
+    counts = np.zeros((len(lesions), len(seeds), 2, 3, classes))
+    for number, name in enumerate(("arm", "reference")):
+        called, own = pairs[name].to_numpy(), weight * pairs.get(f"{name}_weight", 1.0)
+        np.add.at(counts, (lesion, seed, number, 0, truth), own)
+        np.add.at(counts, (lesion, seed, number, 1, truth), own * (called == truth))
+        np.add.at(counts, (lesion, seed, number, 2, called), own)
+    return counts
+
+
+def _scores(counts: np.ndarray, metric: str, classes: Sequence[str]) -> np.ndarray:
+    """The metric from support, hits and calls (..., 3, classes), as in `scores.score`; NaN where undefined."""
+    support, hits, called = np.moveaxis(counts, -2, 0)
+    recall = np.divide(hits, support, out=np.zeros_like(hits), where=support > 0)
+    if metric == "accuracy":
+        return hits.sum(axis=-1) / support.sum(axis=-1)
+    if metric == "balanced_accuracy":
+        return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
+    if metric == "macro_recall":
+        return recall.mean(axis=-1)
+    if metric == "weighted_precision":
+        precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+        return (support * precision).sum(axis=-1) / support.sum(axis=-1)
+    number = list(classes).index(metric.removeprefix("recall_"))
+    return np.where(support[..., number] > 0, recall[..., number], np.nan)
+
+
+def _between_seeds(found: np.ndarray, drawn: np.ndarray) -> float:
+    """Variance between trainings, without what lesions alone make seeds differ; method of moments, at least 0.
+
+    Args:
+        found, drawn: as from `resample_lesions`.
+    """
+    if len(found) < 2:
+        return 0.0
+    noise = (drawn - found).var(axis=1, ddof=1).mean()
+    return float(max(0.0, found.var(ddof=1) - noise))
+
+
+# --- tests of one pair, or of all runs ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Images that only one of the arms calls correctly, and the p-value of McNemar's test."""
+
+    arm_only: int
+    reference_only: int
+    p_value: float
+
+
+def mcnemar_midp(correct: ArrayLike, reference_correct: ArrayLike) -> McNemar:
+    """Exact McNemar test with the mid-p-value: do both arms call the same share of images correctly?
+
+    It is as powerful as the asymptotic test and keeps the level (Fagerland et al., BMC Med Res Methodol 13:91, 2013).
+    The images must be independent: one per lesion, and one seed.
+
+    Args:
+        correct, reference_correct: (N,) booleans, whether the arms called the same images correctly.
+    """
+    first, second = np.asarray(correct, bool), np.asarray(reference_correct, bool)
+    _check_lengths(first, second)
+    counts = int((first & ~second).sum()), int((second & ~first).sum())
+    discordant = sum(counts)
+    point = stats.binom.pmf(counts[0], discordant, 0.5)
+    if discordant == 0:
+        p_value = 1.0
+    elif counts[0] == counts[1]:
+        p_value = 1 - point / 2
+    else:
+        p_value = 2 * stats.binom.cdf(min(counts), discordant, 0.5) - point
+    return McNemar(*counts, float(p_value))
+
+
+def delong(
+    positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike, lesions: ArrayLike | None = None
+) -> AucDifference:
+    """DeLong's test of two areas under the ROC curve on the same images (DeLong et al., Biometrics 44, 1988).
+
+    Computed from midranks (Sun and Xu, IEEE Signal Process Lett 21, 2014). With `lesions`, images of one lesion may
+    depend on each other (Obuchowski, Biometrics 53, 1997); where every lesion has one image, that is the same.
+
+    Args:
+        positive: (N,) booleans.
+        scores, reference_scores: (N,), higher for what is rather positive.
+        lesions: (N,) the lesion of each image, either positive or not.
+
+    Raises:
+        ValueError: unequal lengths, fewer than two lesions of a kind, or a lesion of both kinds.
+    """
+    positive = np.asarray(positive, bool)
+    first, second = np.asarray(scores, float), np.asarray(reference_scores, float)
+    lesion = np.arange(len(positive)) if lesions is None else np.asarray(lesions)
+    _check_lengths(positive, first, second, lesion)
+    if min(len(np.unique(lesion[kind])) for kind in (positive, ~positive)) < 2:
+        raise ValueError("an area under the ROC curve needs two positive lesions and two others")
+    if np.intersect1d(lesion[positive], lesion[~positive]).size:
+        raise ValueError("a lesion holds positive and other images")
+    areas, components = zip(*(_placements(positive, values) for values in (first, second)), strict=True)
+    variance = 0.0
+    for kind in (positive, ~positive):
+        deviation = (components[0] - components[1])[kind] - (areas[0] - areas[1])
+        sums = np.bincount(np.unique(lesion[kind], return_inverse=True)[1], deviation)
+        variance += len(sums) / (len(sums) - 1) * (sums**2).sum() / kind.sum() ** 2
+    return AucDifference(areas[0] - areas[1], float(np.sqrt(variance)), auc=areas[0], reference_auc=areas[1])
+
+
+def _placements(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
+    """The AUC, and for each image the share of the other kind that it stands on the right side of (ties half)."""
+    ranks = stats.rankdata(scores)
+    share = np.empty(len(scores))
+    for kind in (positive, ~positive):
+        share[kind] = (ranks[kind] - stats.rankdata(scores[kind])) / (~kind).sum()
+    share[~positive] = 1 - share[~positive]
+    return float(share[positive].mean()), share
+
+
+def corrected_t(differences: ArrayLike, test_share: float) -> Difference:
+    """The corrected resampled t-test over runs (Nadeau and Bengio, Mach Learn 52, 2003).
+
+    Runs share training images, so their mean is less sure than that of independent ones: the variance of a run counts
+    1 / runs + test images / training images times. It is conservative where other training images would change little.
+
+    Args:
+        differences: (runs,), the difference of one run each, over folds and seeds.
+        test_share: tested part of the images, the others being trained on; .2 for five folds.
+
+    Raises:
+        ValueError: fewer than two runs, or a share that is not between 0 and 1.
+    """
+    differences = np.asarray(differences, float)
+    runs = len(differences)
+    if runs < 2:
+        raise ValueError("the corrected t-test needs at least two runs")
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share must be between 0 and 1, not {test_share}")
+    factor = 1 / runs + test_share / (1 - test_share)
+    return Difference(float(differences.mean()), float(np.sqrt(factor * differences.var(ddof=1))), runs - 1)
+
+
+def smallest_detectable_difference(
+    n: ArrayLike, discordant: ArrayLike, power: float = 0.8, alpha: float = 0.05
+) -> np.ndarray:
+    """Difference of two paired shares that McNemar's two-sided test finds with probability `power`.
+
+    By the normal approximation, with the variance of no difference: `discordant` / n. (Connor, Biometrics 43, 1987,
+    takes a slightly smaller one for the power.)
+
+    Args:
+        n: independent images or lesions.
+        discordant: share of them that just one of the arms calls correctly.
+    """
+    return stats.norm.ppf([1 - alpha / 2, power]).sum() * np.sqrt(np.asarray(discordant) / np.asarray(n))
+
+
+def variance_components(runs: pd.DataFrame, value: str) -> dict[str, float]:
+    """Variance of `value` between seeds, between folds and of what is left: seed, fold and residual.
+
+    Method of moments of a two-way table without replicates; a negative estimate is 0. Where each seed draws its own
+    folds (protocol clean), fold 0 of one seed has nothing in common with fold 0 of another: its part is then 0 up to
+    chance, and the residual holds the lesions tested and the training.
+
+    Args:
+        runs: columns seed, fold and `value`; one row for every seed and fold, at least two of each.
+
+    Raises:
+        ValueError: a cell is missing or there are too few.
+    """
+    if runs.duplicated(["seed", "fold"]).any():
+        raise ValueError("variance components need one run for every seed and fold")
+    table = runs.pivot(index="seed", columns="fold", values=value).to_numpy(float)
+    if min(table.shape) < 2 or np.isnan(table).any():
+        raise ValueError("variance components need a run for every seed and fold, and at least two of each")
+    seeds, folds = table.shape
+    rows, columns = table.mean(axis=1), table.mean(axis=0)
+    left = table - rows[:, None] - columns + table.mean()
+    residual = (left**2).sum() / ((seeds - 1) * (folds - 1))
+    return {
+        "seed": float(max(0.0, rows.var(ddof=1) - residual / folds)),
+        "fold": float(max(0.0, columns.var(ddof=1) - residual / seeds)),
+        "residual": float(residual),
+    }
+
+
+def _check_lengths(*arrays: np.ndarray) -> None:
+    lengths = [len(array) for array in arrays]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"everything must be given for the same images, not for {', '.join(map(str, lengths))}")
