@@ -8,7 +8,6 @@ from soft_attention.errors import StudyError
 study = Study.load(Path(config.get("study", "demo")).stem)  # a name in params/, also given as params/NAME.yaml
 results = paths.RESULTS / study.name
 runs = {run.id: run for run in study.runs()}
-with_attention = [run for run in runs.values() if run.arm in ("released", "paper")]
 stage = "python -m soft_attention.study.stages"
 
 for run in runs.values():
@@ -25,7 +24,7 @@ rule all:
         results / "report.html",
 
 
-for dataset in study.datasets:
+for dataset in dict.fromkeys(run.dataset for run in runs.values()):
 
     rule:
         name:
@@ -66,7 +65,7 @@ rule attention:
 rule summary:
     input:
         [run.folder / "metrics.json" for run in runs.values()],
-        [run.folder / "attention.json" for run in with_attention],
+        [run.folder / "attention.json" for run in study.attention_runs()],
     output:
         results / "report.html",
     shell:

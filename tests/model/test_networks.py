@@ -6,7 +6,7 @@ import pytest
 
 from soft_attention.errors import StudyError
 from soft_attention.model.backbones import PARTS
-from soft_attention.model.networks import attention_maps, attention_unit, build_network
+from soft_attention.model.networks import FEATURES, attention_maps, attention_unit, build_network
 from soft_attention.study.tables import published_networks
 from soft_attention.vocabulary import ARMS, BACKBONES
 
@@ -28,6 +28,11 @@ NON_TRAINABLE = {
 }
 
 
+def cut_layer(network):
+    """The layer whose output the unit sees."""
+    return network.get_layer(FEATURES).input._keras_history.operation
+
+
 @pytest.fixture(autouse=True)
 def _forget_models():
     yield
@@ -46,16 +51,51 @@ def test_parameter_counts_are_the_published_ones(row):
 
 @pytest.mark.parametrize("backbone", CUTS)
 def test_the_unit_sees_the_released_tensor(backbone):
-    features = attention_unit(build_network(backbone, "released")).input
+    network = build_network(backbone, "released")
     layer, shape = CUTS[backbone]
-    assert features.shape[1:] == shape
+    assert attention_unit(network).input is network.get_layer(FEATURES).output
+    assert attention_unit(network).input.shape[1:] == shape
     if layer:
-        assert features._keras_history.operation.name == layer
+        assert cut_layer(network).name == layer
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_arm_has_its_features_at_the_same_place(arm):
+    assert cut_layer(build_network("mobilenet", arm, image_size=64)).name == "conv_pw_11_relu"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels"), [("mobilenet", 768), ("densenet201", 1920), ("inception_resnet_v2", 1536)]
+)
+def test_a_whole_backbone_ends_where_keras_ends_it(backbone, channels):
+    network = build_network(backbone, "baseline", image_size=BACKBONES[backbone].minimum_size, cut="whole")
+    assert network.get_layer(FEATURES).output.shape[-1] == channels
+
+
+def test_only_a_cut_backbone_can_be_had_whole():
+    with pytest.raises(ValueError, match="vgg16 is not cut in the released network"):
+        build_network("vgg16", "baseline", image_size=32, cut="whole")
+
+
+def test_dropout_in_the_baseline_is_added_once():
+    def dropouts(backbone, **options):
+        network = build_network(backbone, "baseline", image_size=BACKBONES[backbone].minimum_size, **options)
+        return sum(isinstance(layer, keras.layers.Dropout) for layer in network.layers)
+
+    assert dropouts("mobilenet", baseline_dropout=True) - dropouts("mobilenet") == 1
+    assert dropouts("inception_resnet_v2", baseline_dropout=True) == dropouts("inception_resnet_v2") == 1
+
+
+def test_normalising_the_head_adds_nothing_to_train():
+    plain, normalised = (build_network("mobilenet", "paper", image_size=64, head_norm=norm) for norm in (False, True))
+    sizes = [sum(int(np.prod(w.shape)) for w in n.trainable_weights) for n in (plain, normalised)]
+    assert sizes[0] == sizes[1]
+    assert normalised.count_params() - plain.count_params() == 2 * 2 * 384
 
 
 def test_inception_resnet_is_cut_at_the_first_branch_of_block8_9():
     network = build_network("inception_resnet_v2", "released")
-    norm = attention_unit(network).input._keras_history.operation
+    norm = cut_layer(network)
     assert isinstance(norm, keras.layers.BatchNormalization)
     convolution = norm.input._keras_history.operation
     assert convolution.kernel_size == (1, 1) and convolution.filters == 192

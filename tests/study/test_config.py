@@ -77,6 +77,20 @@ def test_parts_change_lists_and_settings_and_stand_in_the_folder(load):
     assert small[0].folder == paths.RESULTS / "mine/runs/small/synthetic/clean/vgg16/baseline/seed-7-fold-0"
 
 
+def test_attention_is_measured_where_there_is_some_and_a_part_asks_for_it(load):
+    parts = {"seen": {"about": "x"}, "unseen": {"about": "y", "attention": False}}
+    runs = load(parts=parts).attention_runs()
+    assert {(run.part, run.arm) for run in runs} == {("seen", "released")} and len(runs) == 4
+
+
+def test_a_parameter_that_is_newer_than_the_file_has_its_default(tmp_path):
+    run = Study.load("smoke").runs()[0]
+    values = {key: value for key, value in run.model_dump().items() if key != "leak"}
+    (tmp_path / "params.json").write_text(json.dumps(values))
+    assert changes(run, tmp_path) == ""
+    assert changes(run.model_copy(update={"leak": True}), tmp_path) == "leak: False -> True"
+
+
 def test_the_split_of_a_run_is_what_make_split_takes(load):
     run = load(settings=GOOD["settings"] | {"leak": True, "split_folds": 3}).runs()[0]
     assert set(inspect.signature(make_split).parameters) == {"dataset", *run.split}
@@ -94,6 +108,7 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
     ("changed", "message"),
     [
         ({"analysis": {"endpoint": "beauty"}}, "endpoint: .*'accuracy' or 'balanced_accuracy', not 'beauty'"),
+        ({"analysis": {"margins": {"accuracy": 0.01}}}, "the endpoint 'balanced_accuracy' needs a margin"),
         ({"analysis": {"comparisons": [["papper", "baseline"]]}}, "unknown arm 'papper'.*did you mean 'paper'"),
         ({"parts": {"a": {"about": "x", "seedz": [1]}}}, "unknown key 'parts.a.seedz'.*did you mean 'seeds'"),
         ({"seedz": [0]}, r"mine\.yaml: unknown key 'seedz'; did you mean 'seeds'\?"),

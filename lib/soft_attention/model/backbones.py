@@ -116,7 +116,19 @@ def _application(builder: Callable, x: KerasTensor, weights: str | None, **optio
 
 
 def _resnet50_trunk(x: KerasTensor, weights: str | None) -> KerasTensor:
-    return _application(keras.applications.ResNet50, x, weights).get_layer("conv5_block3_out").output
+    return _application(keras.applications.ResNet50, x, weights).output
+
+
+def _densenet201_whole(x: KerasTensor, weights: str | None) -> KerasTensor:
+    return _application(keras.applications.DenseNet201, x, weights).output
+
+
+def _inception_resnet_v2_whole(x: KerasTensor, weights: str | None) -> KerasTensor:
+    return _application(keras.applications.InceptionResNetV2, x, weights).output
+
+
+def _mobilenet_whole(x: KerasTensor, weights: str | None) -> KerasTensor:
+    return _application(keras.applications.MobileNet, x, weights, alpha=0.75).output
 
 
 def _densenet201_trunk(x: KerasTensor, weights: str | None) -> KerasTensor:
@@ -154,18 +166,22 @@ class Parts(NamedTuple):
         trunk: image tensor and weights -> the features that the unit sees.
         plain: what stands in the unit's place in the baseline.
         tail: features -> vector before the softmax layer.
+        whole: as `trunk`, but with all of the backbone, where the released network cuts a part of it off.
     """
 
     trunk: Callable[[KerasTensor, str | None], KerasTensor]
     plain: Callable[[KerasTensor], KerasTensor]
     tail: Callable[[KerasTensor], KerasTensor]
+    whole: Callable[[KerasTensor, str | None], KerasTensor] | None = None
 
 
 PARTS = {
     "vgg16": Parts(_vgg16_trunk, _vgg16_pool, _vgg16_tail),
     "resnet34": Parts(_resnet34_trunk, _unchanged, _resnet34_tail),
     "resnet50": Parts(_resnet50_trunk, _unchanged, _average),
-    "densenet201": Parts(_densenet201_trunk, _unchanged, _flatten),
-    "inception_resnet_v2": Parts(_inception_resnet_v2_trunk, _inception_resnet_v2_relu, _flatten),
-    "mobilenet": Parts(_mobilenet_trunk, _unchanged, _average),
+    "densenet201": Parts(_densenet201_trunk, _unchanged, _flatten, _densenet201_whole),
+    "inception_resnet_v2": Parts(
+        _inception_resnet_v2_trunk, _inception_resnet_v2_relu, _flatten, _inception_resnet_v2_whole
+    ),
+    "mobilenet": Parts(_mobilenet_trunk, _unchanged, _average, _mobilenet_whole),
 }

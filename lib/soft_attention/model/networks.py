@@ -43,6 +43,8 @@ def build_network(
     *,
     preprocessing: str = "released",
     heads: int = 16,
+    cut: str = "released",
+    baseline_dropout: bool = False,
     head_norm: bool = False,
 ) -> keras.Model:
     """One network of the study.
@@ -56,6 +58,10 @@ def build_network(
         preprocessing: `"released"` scales to [-1, 1] for every backbone, as the authors did;
             `"backbone"` scales as the backbone's ImageNet weights expect.
         heads: number of attention maps.
+        cut: `"released"`: the backbone ends where the authors cut it; `"whole"`: where it ends. The two differ for
+            DenseNet201, InceptionResNetV2 and MobileNet, and only those can be had whole.
+        baseline_dropout: drop half of the features in the baseline too, as every other arm does (and as the released
+            InceptionResNetV2 does anyway).
         head_norm: normalise the inputs of the last layer by their mean and deviation, as is usual when only a
             linear layer is trained on frozen features (He et al. 2022, masked autoencoders, A.1): without
             parameters of its own, so what the network can compute stays the same and is found sooner.
@@ -64,7 +70,8 @@ def build_network(
         A model from images `(B, S, S, 3)`, RGB in [0, 255], to softmax probabilities `(B, classes)`.
 
     Raises:
-        ValueError: unknown backbone, arm or preprocessing, or an image too small to leave 2 x 2 cells.
+        ValueError: unknown backbone, arm, preprocessing or cut, a cut that the backbone does not have, or an image
+            too small to leave 2 x 2 cells.
         StudyError: weights that do not exist, cannot be fetched, are damaged or do not fit.
     """
     facts, parts = BACKBONES[known(backbone, BACKBONES, "backbone")], PARTS[backbone]
@@ -81,8 +88,13 @@ def build_network(
 
     image = keras.Input((size, size, 3), name="image")
     x = Preprocessing(_preprocessing_mode(preprocessing, facts.preprocessing), name="preprocessing")(image)
-    features = layers.Identity(name=FEATURES)(parts.trunk(x, "imagenet" if imagenet else None))
-    x = parts.plain(features) if arm == "baseline" else _attention_step(features, arm, heads)
+    features = layers.Identity(name=FEATURES)(_trunk(backbone, cut)(x, "imagenet" if imagenet else None))
+    if arm == "baseline":
+        x = parts.plain(features)
+        if baseline_dropout and not isinstance(x._keras_history.operation, layers.Dropout):
+            x = layers.Dropout(0.5, name="baseline_dropout")(x)
+    else:
+        x = _attention_step(features, arm, heads)
     x = parts.tail(x)
     if head_norm:
         x = layers.BatchNormalization(center=False, scale=False, name="head_norm")(x)
@@ -92,6 +104,15 @@ def build_network(
     if weights and not imagenet:
         _load_weights(network, Path(weights))
     return network
+
+
+def _trunk(backbone: str, cut: str):
+    parts = PARTS[backbone]
+    if known(cut, ("released", "whole"), "cut") == "released":
+        return parts.trunk
+    if parts.whole is None:
+        raise ValueError(f"{backbone} is not cut in the released network: set cut to released")
+    return parts.whole
 
 
 def attention_unit(network: keras.Model) -> SoftAttention:

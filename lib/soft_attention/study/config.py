@@ -28,6 +28,8 @@ class Settings(_Strict):
     weights: str | None = Field(None, description="null (random), imagenet, or the path of a weights file")
     preprocessing: Literal["released", "backbone"] = "released"
     heads: int = Field(16, ge=1)
+    cut: Literal["released", "whole"] = Field("released", description="where the backbone ends")
+    baseline_dropout: bool = Field(False, description="dropout in the baseline, as the other arms have it")
     head_norm: bool = Field(False, description="normalise what the last layer sees, without parameters to train")
     epochs: int = Field(..., ge=1)
     steps_per_epoch: int | None = Field(None, ge=1, description="null: one pass over the training images")
@@ -150,6 +152,7 @@ class Part(_Strict):
     seeds: list[int] | None = None
     folds: list[int] | None = None
     settings: dict[str, Any] = {}
+    attention: bool = Field(True, description="measure where the networks of this part look")
 
 
 class Analysis(_Strict):
@@ -170,6 +173,13 @@ class Analysis(_Strict):
     @classmethod
     def _pairs(cls, pairs):
         return [tuple(known(arm, ARMS, "arm") for arm in pair) for pair in pairs]
+
+    @field_validator("margins")
+    @classmethod
+    def _margins(cls, margins, info):
+        if (endpoint := info.data.get("endpoint")) not in margins:
+            raise ValueError(f"the endpoint {endpoint!r} needs a margin")
+        return margins
 
 
 class Study(_Strict):
@@ -222,6 +232,11 @@ class Study(_Strict):
             if not any(_matches(place, rule) for rule in self.skip)
         ]
 
+    def attention_runs(self) -> list[Run]:
+        """The runs whose attention is measured: those that have some, of the parts that ask for it."""
+        silent = {name for name, part in self.parts.items() if not part.attention}
+        return [run for run in self.runs() if run.arm in ("released", "paper") and run.part not in silent]
+
     def _places(self, part: Part) -> Iterator[dict[str, Any]]:
         axes = ("dataset", "protocol", "seed", "fold", "backbone", "arm")
         lists = [getattr(part, f"{axis}s") or getattr(self, f"{axis}s") for axis in axes]
@@ -236,9 +251,13 @@ class Study(_Strict):
 
 
 def changes(run: Run, folder: Path) -> str:
-    """How `run` differs from the `params.json` in `folder`, for people; empty if it does not."""
-    old, new = json.loads((folder / "params.json").read_text()), run.model_dump()
-    return ", ".join(f"{key}: {old.get(key)} -> {new.get(key)}" for key in new if old.get(key) != new.get(key))
+    """How `run` differs from the `params.json` in `folder`, for people; empty if it does not.
+
+    A parameter that came into the schema later has its default value in an older file.
+    """
+    file = folder / "params.json"
+    old, new = _validated(Run, json.loads(file.read_text()), str(file)).model_dump(), run.model_dump()
+    return ", ".join(f"{key}: {old[key]} -> {new[key]}" for key in new if old[key] != new[key])
 
 
 def _check_axes(rule: dict[str, Any]) -> dict[str, Any]:

@@ -111,16 +111,11 @@ def _split_luck(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict 
 
 def _test_pool(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict:
     """The same networks on the lesions that have a single image, and on all."""
-    runs = comparison.complete(parts["frozen"], ("baseline",))
-    table = comparison.predictions_of(runs, "baseline")
-    single = table.groupby(["seed", "lesion_id"])["image_id"].transform("size") == 1
-    pairs = statistics.pair_predictions(table, table, classes).assign(
-        single=single.to_numpy()[table.sort_values(["seed", "image_id"]).index]
-    )
+    table = comparison.predictions_of(comparison.complete(parts["frozen"], ("baseline",)), "baseline")
+    pairs = statistics.pair_predictions(table, table, classes)
+    single = pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size") == 1
     row = _facts("only lesions with a single image", "tested on those - on all, same trainings, arm baseline", table)
-    for metric in METRICS:
-        row |= _points(metric, statistics.subset_bootstrap(pairs, "single", classes, metric, draws=DRAWS))
-    return row
+    return row | _all_points(pairs.assign(arm_weight=single.astype(float)), classes)
 
 
 def _leak(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict | None:
@@ -171,10 +166,7 @@ def _run_predictions(run, name: str = "test") -> pd.DataFrame:
 
 def _entry(entry: str, compared: str, arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> dict:
     pairs = statistics.pair_predictions(arm, reference, classes)
-    row = _facts(entry, compared, arm)
-    for metric in METRICS:
-        row |= _points(metric, statistics.paired_bootstrap(pairs, classes, metric, unit="image", draws=DRAWS))
-    return row
+    return _facts(entry, compared, arm) | _all_points(pairs, classes)
 
 
 def _facts(entry: str, compared: str, table: pd.DataFrame) -> dict:
@@ -186,6 +178,10 @@ def _facts(entry: str, compared: str, table: pd.DataFrame) -> dict:
     }
 
 
-def _points(metric: str, difference: statistics.Difference) -> dict[str, float]:
-    low, high = difference.interval(LEVEL)
-    return {metric: 100 * difference.estimate, f"{metric}_low": 100 * low, f"{metric}_high": 100 * high}
+def _all_points(pairs: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    row = {}
+    for metric in METRICS:
+        difference = statistics.paired_bootstrap(pairs, classes, metric, unit="image", draws=DRAWS)
+        low, high = difference.interval(LEVEL)
+        row |= {metric: 100 * difference.estimate, f"{metric}_low": 100 * low, f"{metric}_high": 100 * high}
+    return row

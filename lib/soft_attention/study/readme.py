@@ -1,28 +1,36 @@
 """Writes the main result into the README from the runs that are kept: `python -m soft_attention.study.readme`."""
 
+import pandas as pd
+
 from soft_attention import paths
-from soft_attention.study import records
-from soft_attention.study.scores import LABELS
-from soft_attention.vocabulary import ARMS
+from soft_attention.study import comparison, records
+from soft_attention.study.config import Study
 
 STUDY = "cpu"
-SHOWN = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
 
 
 def main_result(study: str = STUDY) -> str:
-    """The scores of every run of a study as a Markdown table, each with its interval and the scale of all."""
-    runs = records.load_runs(study)
-    runs = runs.sort_values("arm", key=lambda arms: arms.map(ARMS.index)).sort_values("dataset", kind="stable")
+    """The answer of a study as Markdown: verdicts, then where the networks look, then the scale of both.
+
+    One row per part whose arms are compared; one column per comparison of the study file, with the difference of the
+    endpoint in points, its interval and the verdict.
+    """
+    plan = Study.load(study)
+    parts = {name: part for name, part in records.by_part(records.load_runs(study)).items() if _answers(part)}
+    answers = {
+        name: comparison.comparisons_table(part, part["classes"].iloc[0], plan.analysis) for name, part in parts.items()
+    }
+    pairs = [f"{arm} - {reference}" for arm, reference in plan.analysis.comparisons]
     lines = [
-        f"| dataset | arm | {' | '.join(LABELS[name] for name in SHOWN)} |",
-        f"|---|---|{'---|' * len(SHOWN)}",
-        *(
-            f"| {run.dataset} | {run.arm} | {' | '.join(_cell(run, name) for name in SHOWN)} |"
-            for run in runs.itertuples()
-        ),
+        f"Difference of {plan.analysis.endpoint.replace('_', ' ')} in points, with its 95 % interval:",
         "",
-        *(f"*{text}*" for text in _scales(runs)),
+        f"| part of the study | {' | '.join(pairs)} |",
+        f"|---|{'---|' * len(pairs)}",
+        *(_row(name, answers[name].query("metric == @plan.analysis.endpoint"), pairs) for name in parts),
+        "",
+        *_attention_lines(records.load_attention(study)),
+        *(f"*{name}: {_scale(part)}*<br>" for name, part in parts.items()),
     ]
     return "\n".join(lines)
 
@@ -36,18 +44,38 @@ def replace_main_result(text: str, result: str) -> str:
     return f"{before}{BEGIN}\n{result}\n{END}{after}"
 
 
-def _cell(run, metric: str) -> str:
-    low, high = run.intervals[metric]
-    return f"{getattr(run, metric):.3f} ({low:.3f} to {high:.3f})"
+def _answers(part: pd.DataFrame) -> bool:
+    """Whether a part asks the study's question: all four arms, and nothing injected."""
+    return part["arm"].nunique() == 4 and not part["leak"].any()
 
 
-def _scales(runs) -> list[str]:
-    seeds = sorted(set(runs.seed))
-    return [
-        f"{dataset}: {part.backbone.iloc[0]}, {part.scale.iloc[0]}, protocol {protocol}, images: {images}, "
-        f"{part.n_images.iloc[0]} test images, {len(part)} runs, seeds {seeds}."
-        for (dataset, protocol, images), part in runs.groupby(["dataset", "protocol", "images"])
-    ]
+def _row(name: str, answers: pd.DataFrame, pairs: list[str]) -> str:
+    cells = dict.fromkeys(pairs, "not run")
+    for row in answers.itertuples():
+        numbers = f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+        cells[f"{row.arm} - {row.reference}"] = f"{numbers}, **{row.verdict}**"
+    return f"| {name} | {' | '.join(cells.values())} |"
+
+
+def _attention_lines(attention: pd.DataFrame) -> list[str]:
+    """One line per part with the energy inside the lesion of each arm's attention and of what it must beat."""
+    lines = []
+    for name, part in records.by_part(attention).items() if len(attention) else ():
+        units = part[part["map"] == "attention"].groupby("arm")["energy"].mean()
+        others = part[part["map"].isin(["uniform", "centred Gaussian"])].groupby("map")["energy"].mean()
+        found = [f"{arm} {energy:.3f}" for arm, energy in units.items()]
+        found += [f"a {way} map {energy:.3f}" for way, energy in others[::-1].items()]
+        lines.append(f"Share of the attention's weight on the lesion, {name}: {', '.join(found)}.")
+    return [*lines, ""] if lines else []
+
+
+def _scale(part: pd.DataFrame) -> str:
+    first = part.iloc[0]
+    folds = f" x {part['fold'].nunique()} folds" if part["fold"].nunique() > 1 else ""
+    return (
+        f"{first.dataset}, {first.backbone}, {first.scale}, protocol {first.protocol}, images: {first.images}, "
+        f"{part['seed'].nunique()} seeds{folds}, {len(part)} runs."
+    )
 
 
 def main() -> None:

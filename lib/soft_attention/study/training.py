@@ -54,6 +54,8 @@ def build(run: Run, classes: tuple[str, ...]) -> keras.Model:
         run.weights,
         preprocessing=run.preprocessing,
         heads=run.heads,
+        cut=run.cut,
+        baseline_dropout=run.baseline_dropout,
         head_norm=run.head_norm,
     )
 

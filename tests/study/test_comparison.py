@@ -1,0 +1,152 @@
+"""Comparisons and the bias ledger on made-up runs whose answers are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from soft_attention import paths
+from soft_attention.study import comparison, ledger, records
+from soft_attention.study.config import Analysis
+
+CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+LESIONS = 140
+
+
+@pytest.fixture
+def make_runs(tmp_path, monkeypatch):
+    """Runs of one part: an arm calls a share of its images correctly, the same ones in every seed and fold."""
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+
+    def make(part="frozen", arms=None, seeds=(0, 1), folds=(0, 1), images=None, names=("test", "validation"), **facts):
+        rows = []
+        for arm, right in (arms or {"baseline": 0.5, "released": 0.9}).items():
+            for seed in seeds:
+                for fold in folds:
+                    folder = tmp_path / part / arm / f"{seed}-{fold}"
+                    folder.mkdir(parents=True)
+                    table = predictions(right, fold, len(folds), images)
+                    for name in names:
+                        records.write_table(folder / records.predictions_file(name), table)
+                    place = {"part": part, "arm": arm, "seed": seed, "fold": fold, "folder": folder}
+                    scores = {"balanced_accuracy": right, "n_images": len(table), "classes": list(CLASSES)}
+                    rows.append(place | scores | facts)
+        return pd.DataFrame(rows)
+
+    return make
+
+
+def predictions(right, fold=0, folds=1, images=None):
+    """Lesions of every class in turn, each third one with two images; of each class the first ones are right."""
+    rows = []
+    for lesion in range(fold, LESIONS, folds):
+        label = lesion // folds % 7
+        number = lesion // folds // 7
+        correct = number < right * LESIONS / folds / 7
+        for view in range(1 + (lesion % 3 == 0)):
+            called = label if correct else (label + 1) % 7
+            values = np.full(7, 0.05)
+            values[called] += 0.65
+            rows.append([f"{lesion}-{view}", f"L{lesion}", CLASSES[label], *values])
+    table = pd.DataFrame(rows, columns=["image_id", "lesion_id", "label", *CLASSES])
+    return table if images is None else table[images(table)].reset_index(drop=True)
+
+
+def accuracy(table):
+    return (np.array(CLASSES)[table[list(CLASSES)].to_numpy().argmax(axis=1)] == table.label).mean()
+
+
+@pytest.fixture
+def analysis():
+    pairs = [("released", "baseline"), ("paper", "baseline"), ("paper", "control")]
+    return Analysis(comparisons=pairs, draws=200)
+
+
+def test_a_clear_gain_is_supported_and_arms_that_did_not_run_are_left_out(make_runs, analysis):
+    table = comparison.comparisons_table(make_runs(), CLASSES, analysis)
+    assert table[["arm", "reference", "metric"]].to_numpy().tolist() == [
+        ["released", "baseline", "balanced_accuracy"],
+        ["released", "baseline", "accuracy"],
+    ]
+    row = table.iloc[0]
+    assert row.difference == pytest.approx(0.4) and row.low < 0.4 < row.high
+    assert (row.verdict, row.seeds, row.lesions) == ("supported", 2, LESIONS)
+    text = comparison.sentence(next(table.itertuples()))
+    assert text.startswith("released against baseline: supported. Balanced accuracy differs by +40.0 points (")
+
+
+def test_the_same_arm_twice_is_equivalent(make_runs, analysis):
+    runs = make_runs(arms={"baseline": 0.5, "released": 0.5})
+    table = comparison.comparisons_table(runs, CLASSES, analysis)
+    assert set(table.verdict) == {"equivalent"} and set(table.difference) == {0.0}
+
+
+def test_only_whole_seeds_that_both_arms_finished_are_compared(make_runs, analysis):
+    runs = make_runs(seeds=(0, 1, 2))
+    cut = runs.drop(index=runs.query("arm == 'released' and seed == 1 and fold == 1").index)
+    assert set(comparison.complete(cut, ("released", "baseline")).seed) == {0, 2}
+    assert comparison.comparisons_table(cut, CLASSES, analysis).seeds.tolist() == [2, 2]
+
+
+def test_every_run_is_a_replicate_on_the_outside_test_set(make_runs, analysis):
+    runs = make_runs(folds=(0,), names=("test", "external"))
+    both = pd.concat([runs, runs.assign(fold=1)])
+    assert comparison.predictions_of(both, "baseline", "external").seed.nunique() == 4
+    assert comparison.predictions_of(both, "baseline").seed.nunique() == 2
+    assert comparison.external_table(runs).arm.tolist() == ["baseline", "released"]
+
+
+def test_other_tests_agree_on_a_clear_gain(make_runs, analysis):
+    (row,) = comparison.tests_table(make_runs(), CLASSES, analysis).itertuples()
+    assert row.runs == 4 and row.difference == pytest.approx(0.4)
+    assert row.only_reference_right == 0 and row.only_arm_right == pytest.approx(0.4 * LESIONS, abs=8)
+    assert row.p_mcnemar < 1e-6
+
+
+def test_calibration_has_a_row_per_arm_in_their_order(make_runs):
+    table = comparison.calibration_table(make_runs(arms={"released": 0.9, "baseline": 0.7}), CLASSES)
+    assert table.arm.tolist() == ["baseline", "released"] and table.runs.tolist() == [4, 4]
+    assert table.ece.to_numpy() == pytest.approx([0, 0.2], abs=0.05)
+    assert (table.ece_after <= table.ece + 1e-6).all()
+
+
+def test_the_ledger_finds_what_was_put_in(make_runs):
+    def one_each(table):
+        return ~table.lesion_id.duplicated()
+
+    frozen = make_runs(arms={"baseline": 0.5, "released": 0.6})
+    leak = make_runs("leak", arms={"baseline": 0.7, "released": 0.8}, images=one_each)
+    weighted = make_runs("melanoma_weight", arms={"baseline": 0.4, "released": 0.5})
+    table = ledger.ledger({"frozen": frozen, "leak": leak, "melanoma_weight": weighted}, CLASSES).set_index("entry")
+    assert table.loc["attention itself", "balanced_accuracy"] == pytest.approx(10, abs=0.8)
+    assert table.loc["leakage, all tested lesions", "balanced_accuracy"] == pytest.approx(20, abs=0.8)
+    assert table.loc["leakage, lesions that leak", "images"] == sum(lesion % 3 == 0 for lesion in range(LESIONS))
+    assert table.loc["melanoma weight 5", "balanced_accuracy"] == pytest.approx(-10, abs=0.8)
+    clean = pd.concat([predictions(0.5, fold, 2) for fold in (0, 1)])
+    single = clean[~clean.lesion_id.duplicated(keep=False)]
+    expected = 100 * (accuracy(single) - accuracy(clean))
+    assert table.loc["only lesions with a single image", "accuracy"] == pytest.approx(expected)
+    for metric in ledger.METRICS:
+        assert (table[f"{metric}_low"] <= table[metric] + 1e-9).all()
+        assert (table[metric] <= table[f"{metric}_high"] + 1e-9).all()
+
+
+def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
+    redraws = make_runs(
+        "redraws", seeds=(0, 1, 2), folds=(0,), names=("test",), arms={"baseline": 0.6, "released": 0.7}
+    )
+    for folder in redraws.folder:
+        records.write_table(folder / records.predictions_file("validation-choice"), predictions(0.5))
+    scored = redraws.assign(accuracy=redraws.balanced_accuracy, weighted_precision=redraws.balanced_accuracy)
+    table = ledger.ledger({"frozen": make_runs(), "redraws": scored}, CLASSES).set_index("entry")
+    assert table.loc["checkpoint chosen on the test set", "balanced_accuracy"] == pytest.approx(15, abs=0.8)
+    assert table.loc["luck of the split", "accuracy"] == pytest.approx(10, abs=0.8)
+
+
+def test_a_study_without_the_parts_has_no_ledger(make_runs):
+    assert ledger.ledger({"synthetic-clean": make_runs("")}, CLASSES).empty
+
+
+def test_the_published_gains_are_those_of_the_table():
+    gain = ledger.published_gain()
+    assert gain["weighted_precision"] == pytest.approx(3.2, abs=0.05)
+    assert gain["accuracy"] == pytest.approx(2.3, abs=0.05)
