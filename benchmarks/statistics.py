@@ -13,7 +13,10 @@ so do these, and it rightly says so, but that is no evidence for the arm.
 """
 
 import argparse
+import os
 import time
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrix products: a second thread would only wait
 
 import numpy as np
 import pandas as pd
@@ -124,7 +127,9 @@ def shared_hardness(rng: np.random.Generator, lesion: np.ndarray) -> np.ndarray:
 def judge(pairs: pd.DataFrame, effect: float, margin: float, draws: int, rng: np.random.Generator) -> dict[str, bool]:
     """What the study's interval and three simpler ones say of balanced accuracy, and the tests of the difference."""
     bootstrap = paired_bootstrap(pairs, list(LESIONS), draws=draws, seed=int(rng.integers(2**32)))
-    found, drawn = resample_lesions(pairs, list(LESIONS), "balanced_accuracy", "lesion", draws, rng)
+    found, drawn = resample_lesions(pairs, list(LESIONS), ["balanced_accuracy"], "lesion", draws, rng)[
+        "balanced_accuracy"
+    ]
     correct = pairs[["arm", "reference"]].eq(pairs["truth"], axis=0)
     gains = (correct["arm"].astype(float) - correct["reference"]).groupby([pairs[c] for c in ("seed", "fold", "truth")])
     runs = gains.mean().groupby(["seed", "fold"]).mean()

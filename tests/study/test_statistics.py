@@ -144,7 +144,7 @@ def test_estimate_is_the_mean_over_seeds_of_the_scores():
 def test_a_draw_takes_the_same_lesions_for_both_arms_and_every_seed(metric):
     arm, reference = two_arms()
     pairs = pair_predictions(arm, reference, ABC)
-    _, drawn = resample_lesions(pairs, ABC, metric, "image", 5, np.random.default_rng(5))
+    _, drawn = resample_lesions(pairs, ABC, [metric], "image", 5, np.random.default_rng(5))[metric]
     lesions = np.unique(pairs["lesion_id"])
     picks = np.random.default_rng(5).integers(len(lesions), size=(5, len(lesions)))
     for values, pick in zip(drawn, picks, strict=True):
@@ -167,7 +167,8 @@ def sklearn_score(metric, truth, called):
 def test_with_one_seed_the_interval_is_the_lesion_bootstrap():
     pairs = pair_predictions(*two_arms(seeds=(4,)), ABC)
     difference = paired_bootstrap(pairs, ABC, draws=500)
-    _, drawn = resample_lesions(pairs, ABC, "balanced_accuracy", "lesion", 500, np.random.default_rng(0))
+    metric = "balanced_accuracy"
+    _, drawn = resample_lesions(pairs, ABC, [metric], "lesion", 500, np.random.default_rng(0))[metric]
     assert difference.interval(0.9) == pytest.approx(tuple(np.percentile(drawn[:, 0], [5, 95])))
     assert difference.standard_error == pytest.approx(drawn.std(ddof=1))
 
@@ -217,8 +218,8 @@ def test_bootstrap_is_symmetric_and_does_not_depend_on_the_order_of_rows(seed, m
     assert first.interval() == second.interval()
     swapped = pair_predictions(reference, arm, ABC)
     assert paired_bootstrap(swapped, ABC, metric, unit, draws=50).estimate == -first.estimate
-    found, drawn = resample_lesions(pairs, ABC, metric, unit, 50, np.random.default_rng(0))
-    other_found, other_drawn = resample_lesions(swapped, ABC, metric, unit, 50, np.random.default_rng(0))
+    found, drawn = resample_lesions(pairs, ABC, [metric], unit, 50, np.random.default_rng(0))[metric]
+    other_found, other_drawn = resample_lesions(swapped, ABC, [metric], unit, 50, np.random.default_rng(0))[metric]
     assert (found == -other_found).all()
     assert (drawn == -other_drawn).all()
 

@@ -1,14 +1,12 @@
 """The authors' checkpoints: HDF5 files of Keras 2 with the weights of their networks, read into ours.
 
-A file holds a group per layer, and three things about it have to be known to read it right:
+A file holds a group per layer, and two things about it have to be known to read it right:
 
 - Layers with a name of their own are found by it (Keras 2 wrote `conv1/conv` where Keras 3 writes `conv1_conv`).
 - Names that Keras gave, such as `conv2d_203`, only say in which order the layers of a kind were made, and the count
   goes on from network to network. These layers are matched kind by kind in the order of their numbers. The order in
   which a file lists them would mislead: it goes by depth, and the skip path of a ResNet34 unit stands before the
   second convolution of the main path, which has the same shape.
-- The authors concatenate (plain, attended) features, our networks (attended, plain). The layers that read both
-  get the two halves of their inputs exchanged.
 """
 
 import re
@@ -68,11 +66,7 @@ def load_keras2(network: keras.Model, path: Path | str) -> None:
             f"the weights file {path} does not fit {network.name}: {len(misfits)} of {len(pairs)} layers, "
             f"first {named}. Give the backbone, arm, classes, heads and image size that it was saved with"
         )
-    exchanged = _readers_of_both(network)
     for pair, values in zip(pairs, arrays, strict=True):
-        if pair.layer in exchanged:
-            channels = network.get_layer("attended_pool").output.shape[-1]
-            values = [_exchange_halves(array, channels) if array.ndim > 1 else array for array in values]
         pair.layer.set_weights(values)
 
 
@@ -144,33 +138,6 @@ def _in_our_order(pair: Pair) -> list[np.ndarray] | None:
     if any(arrays[name] is None or arrays[name].shape != shape for name, shape in shapes.items()):
         return None
     return [arrays[name] for name in shapes]
-
-
-def _readers_of_both(network: keras.Model) -> list[keras.Layer]:
-    """The layers with weights that read the concatenated halves, if these stand the other way round than theirs."""
-    if "attention_concat" not in {layer.name for layer in network.layers}:
-        return []
-    both = network.get_layer("attention_concat")
-    if both.input[0] is not network.get_layer("attended_pool").output:
-        return []
-    carriers, readers = {id(both.output)}, []
-    for layer in network.layers:
-        if carriers.isdisjoint(id(tensor) for tensor in keras.tree.flatten(layer.input)):
-            continue
-        if layer.weights:
-            readers.append(layer)
-        else:
-            carriers.add(id(layer.output))
-    return readers
-
-
-def _exchange_halves(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """A kernel (..., inputs, outputs) that reads two halves of `channels` each, for the halves in the other order.
-
-    After a Flatten the inputs are several positions, each with its two halves.
-    """
-    halves = kernel.reshape(*kernel.shape[:-2], -1, 2, channels, kernel.shape[-1])
-    return halves[..., ::-1, :, :].reshape(kernel.shape)
 
 
 def _describe(pair: Pair) -> str:

@@ -137,15 +137,15 @@ def maps_of_features(unit: SoftAttention, features) -> np.ndarray:
 
 
 def _attention_step(features: KerasTensor, arm: str, heads: int) -> KerasTensor:
-    """The released frame: pool the attended and the plain features, concatenate them, ReLU, dropout.
+    """The released frame: pool the plain and the attended features, concatenate them, ReLU, dropout.
 
     The control arm has the frame and nothing in it: the features stand on both sides.
     """
     attended = features if arm == "control" else SoftAttention(heads, arm, name=UNIT)(features)
     x = layers.Concatenate(name="attention_concat")(
         [
-            layers.MaxPooling2D(padding="same", name="attended_pool")(attended),
             layers.MaxPooling2D(padding="same", name="features_pool")(features),
+            layers.MaxPooling2D(padding="same", name="attended_pool")(attended),
         ]
     )
     return layers.Dropout(0.5, name="attention_dropout")(layers.ReLU(name="attention_relu")(x))

@@ -180,8 +180,8 @@ def _facts(entry: str, compared: str, table: pd.DataFrame) -> dict:
 
 def _all_points(pairs: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
     row = {}
-    for metric in METRICS:
-        difference = statistics.paired_bootstrap(pairs, classes, metric, unit="image", draws=DRAWS)
+    differences = statistics.paired_bootstraps(pairs, classes, METRICS, unit="image", draws=DRAWS)
+    for metric, difference in differences.items():
         low, high = difference.interval(LEVEL)
         row |= {metric: 100 * difference.estimate, f"{metric}_low": 100 * low, f"{metric}_high": 100 * high}
     return row

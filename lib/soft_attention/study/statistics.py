@@ -219,45 +219,68 @@ def paired_bootstrap(
     Raises:
         ValueError: fewer than two lesions, an unknown metric or unit, or the recall of a class that a seed lacks.
     """
+    return paired_bootstraps(pairs, classes, [metric], unit, draws, seed)[metric]
+
+
+def paired_bootstraps(
+    pairs: pd.DataFrame,
+    classes: Sequence[str],
+    metrics: Sequence[str],
+    unit: str = "lesion",
+    draws: int = 10_000,
+    seed: int = 0,
+) -> dict[str, BootstrapDifference]:
+    """`paired_bootstrap` of several metrics from the same draws, which is as fast as of one: metric -> difference."""
     rng = np.random.default_rng(seed)
-    found, drawn = resample_lesions(pairs, classes, metric, unit, draws, rng)
+    resampled = resample_lesions(pairs, classes, metrics, unit, draws, rng)
+    seeds = pairs["seed"].nunique()
+    deviates = rng.standard_t(max(seeds - 1, 1), draws)
+    facts = {"images": pairs["image_id"].nunique(), "lesions": pairs["lesion_id"].nunique(), "seeds": seeds}
+    return {metric: _bootstrap(found, drawn, deviates, facts) for metric, (found, drawn) in resampled.items()}
+
+
+def _bootstrap(found: np.ndarray, drawn: np.ndarray, deviates: np.ndarray, facts: dict) -> BootstrapDifference:
     means, between = drawn.mean(axis=1), _between_seeds(found, drawn)
-    seeds = len(found)
-    shifts = rng.standard_t(max(seeds - 1, 1), len(means)) * np.sqrt(between / seeds)
+    error = np.sqrt(between / len(found))
     return BootstrapDifference(
         estimate=float(found.mean()),
-        standard_error=float(np.sqrt(means.var(ddof=1) + between / seeds)),
-        images=pairs["image_id"].nunique(),
-        lesions=pairs["lesion_id"].nunique(),
-        seeds=seeds,
-        draws=means + shifts,
+        standard_error=float(np.sqrt(means.var(ddof=1) + error**2)),
+        draws=means + deviates[: len(means)] * error,
+        **facts,
     )
 
 
 def resample_lesions(
-    pairs: pd.DataFrame, classes: Sequence[str], metric: str, unit: str, draws: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """The difference of each seed, (seeds,), and with lesions drawn again, the same for all seeds, (draws, seeds).
+    pairs: pd.DataFrame, classes: Sequence[str], metrics: Sequence[str], unit: str, draws: int, rng: np.random.Generator
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For each metric the difference of each seed, (seeds,), and with lesions drawn again, the same for all seeds.
+
+    The second is (draws, seeds), less the draws in which the metric does not exist.
 
     Args, Raises: as in `paired_bootstrap`.
     """
-    known(metric, [*METRICS, *(f"recall_{name}" for name in classes)], "metric")
+    for metric in metrics:
+        known(metric, [*METRICS, *(f"recall_{name}" for name in classes)], "metric")
     counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
     lesions = len(counts)
     if lesions < 2:
         raise ValueError("an interval needs the predictions of at least two lesions, these tables have one")
 
-    def differences(weights: np.ndarray) -> np.ndarray:
-        """(draws, seeds) under lesion weights (draws, lesions)."""
+    def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
+        """(draws, seeds) of each metric under lesion weights (draws, lesions)."""
         drawn = (weights @ counts.reshape(lesions, -1)).reshape(len(weights), *counts.shape[1:])
-        scores = _scores(drawn, metric, classes)
-        return (scores[..., 0] - scores[..., 1]).round(12)  # equal arms differ by 0, not by the rounding of a sum
+        scores = {metric: _scores(drawn, metric, classes) for metric in metrics}
+        # Equal arms differ by 0, not by the rounding of a sum.
+        return {metric: (both[..., 0] - both[..., 1]).round(12) for metric, both in scores.items()}
 
-    found = differences(np.ones((1, lesions)))[0]
-    if np.isnan(found).any():
-        raise ValueError(f"there is no {metric}: a seed was tested on no image of this class")
-    drawn = np.concatenate([differences(_draw(rng, lesions, block)) for block in _block_sizes(draws, 100)])
-    return found, drawn[~np.isnan(drawn).any(axis=1)]
+    blocks = [differences(_draw(rng, lesions, block)) for block in _block_sizes(draws, 100)]
+    resampled = {}
+    for metric, found in differences(np.ones((1, lesions))).items():
+        if np.isnan(found).any():
+            raise ValueError(f"there is no {metric}: a seed was tested on no image of this class")
+        drawn = np.concatenate([block[metric] for block in blocks])
+        resampled[metric] = found[0], drawn[~np.isnan(drawn).any(axis=1)]
+    return resampled
 
 
 def _calls(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[int, pd.DataFrame]:
