@@ -499,7 +499,7 @@ def test_smallest_detectable_differences_of_the_plan():
 
 @pytest.fixture(scope="module")
 def benchmark():
-    spec = importlib.util.spec_from_file_location("benchmark_of_statistics", paths.ROOT / "benchmarks/statistics.py")
+    spec = importlib.util.spec_from_file_location("benchmark_of_comparisons", paths.ROOT / "benchmarks/comparisons.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
+from scipy.sparse import csr_array
 from statsmodels.stats.multitest import multipletests
 
 from soft_attention.errors import known
@@ -201,7 +202,7 @@ def paired_bootstrap(
 
     Resampling the seeds too would count the noise of a network on a lesion up to three times (Owen, Ann Appl Stat 1,
     2007), and yet be too narrow where a handful of seeds differ much. Lesions drawn anew within each seed would count
-    a lesion that is hard for one arm as new evidence with every seed. `benchmarks/statistics.py` compares the three.
+    a lesion that is hard for one arm as new evidence with every seed. `benchmarks/comparisons.py` compares the three.
 
     Folds are no level of their own: the runs of a seed make up one score, and seeds bring their folds. With one seed,
     the interval is for other lesions only; with two, it is very wide wherever these differ. Another training set is
@@ -266,9 +267,11 @@ def resample_lesions(
     if lesions < 2:
         raise ValueError("an interval needs the predictions of at least two lesions, these tables have one")
 
+    flat = csr_array(counts.reshape(lesions, -1))  # a lesion has one class and is called few
+
     def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
         """(draws, seeds) of each metric under lesion weights (draws, lesions)."""
-        drawn = (weights @ counts.reshape(lesions, -1)).reshape(len(weights), *counts.shape[1:])
+        drawn = (weights @ flat).reshape(len(weights), *counts.shape[1:])
         scores = {metric: _scores(drawn, metric, classes) for metric in metrics}
         # Equal arms differ by 0, not by the rounding of a sum.
         return {metric: (both[..., 0] - both[..., 1]).round(12) for metric, both in scores.items()}

@@ -1,6 +1,6 @@
 """Coverage of the bootstrap interval, size and power of the tests, by simulation; and the time of the bootstrap.
 
-    python benchmarks/statistics.py [--datasets 200] [--lesions 1500] [--seeds 5] [--draws 1000] [--effect 0.05]
+    python benchmarks/comparisons.py [--datasets 200] [--lesions 1500] [--seeds 5] [--draws 1000] [--effect 0.05]
 
 The simulated arms differ by `effect` in the recall of every class, or not at all. Lesions have the classes and numbers
 of images of HAM10000; every seed tests each of them once. There are four worlds: trainings do not matter; they do not,
