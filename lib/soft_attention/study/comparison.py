@@ -138,7 +138,7 @@ def sentence(row) -> str:
     return (
         f"{row.arm} against {row.reference}: {row.verdict}. {LABELS[row.metric].capitalize()} differs by "
         f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f}), "
-        f"{row.images:,} images of {row.lesions:,} lesions, {row.seeds} trainings each."
+        f"{row.images:,} images of {row.lesions:,} lesions, {row.seeds} seeds."
     )
 
 
