@@ -2,7 +2,7 @@
 # Runs a study, end to end:  ./run_all.sh [STUDY] [options for snakemake]
 #
 #   ./run_all.sh                 the demo study: generated images, no network data, no GPU
-#   ./run_all.sh demo -n         only show the plan
+#   ./run_all.sh demo -n         only show the plan (released -n: with the authors' hours on a GPU)
 #   ./run_all.sh cpu             real images, a small network (DATA_MIRROR=folder-or-URL for a mirror of the data)
 #   ./run_all.sh released        the authors' recipe; needs a GPU
 #
@@ -30,5 +30,6 @@ snakemake --cores all --keep-going --rerun-incomplete --rerun-triggers mtime --n
     --quiet host rules reason --config study="$study" "$@" ||
     fail "part of the study '$study' failed: the messages above say what, and where the notebook with the error is"
 
+case " $* " in *" -n "* | *" --dry-run "*) python -m soft_attention.study.stages plan "$study"; exit ;; esac
 report="results/$(basename "$study" .yaml)/report.html"
 [ ! -f "$report" ] || echo "report: $PWD/$report"

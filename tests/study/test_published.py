@@ -149,7 +149,7 @@ def test_peers_scores_belong_to_a_peer_and_fit_their_counts():
 
 def test_the_released_study_runs_the_published_recipe():
     recipe = published("recipe").set_index("backbone")
-    runs = Study.load("released").runs()
+    runs = [run for run in Study.load("released").runs() if run.part == "table"]
     assert {(run.backbone, run.arm) for run in runs} == {
         (name, arm) for name in recipe.index for arm in ("baseline", "released")
     }
@@ -166,6 +166,15 @@ def test_the_released_study_runs_the_published_recipe():
             *("released", "released", "accuracy", "constant"),
         )
         assert run.heads == 16 and run.augmentation and not (run.frozen or run.leak)
+
+
+def test_the_released_study_runs_the_other_test_shares():
+    runs = {run.test_share: run for run in Study.load("released").runs() if run.part != "table"}
+    splits = published("splits").set_index("test_share").drop(index=0.15)
+    assert set(runs) == set(splits.index)
+    for share, run in runs.items():
+        assert (run.backbone, run.arm) == tuple(splits.loc[share, ["backbone", "arm"]])
+        assert run.steps_per_epoch == -(-splits.loc[share, "train_images"] // 10)
 
 
 def test_the_recipe_fits_the_splits():

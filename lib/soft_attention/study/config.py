@@ -233,9 +233,13 @@ class Study(_Strict):
         ]
 
     def attention_runs(self) -> list[Run]:
-        """The runs whose attention is measured: those that have some, of the parts that ask for it."""
+        """The runs whose attention is measured: all that have some, of the parts that ask for it.
+
+        The baseline in the same place is looked at beside it, so a run without one is left out.
+        """
         silent = {name for name, part in self.parts.items() if not part.attention}
-        return [run for run in self.runs() if run.arm in ("released", "paper") and run.part not in silent]
+        runs = {run.id: run for run in self.runs() if run.part not in silent}
+        return [run for run in runs.values() if run.arm in ("released", "paper") and run.baseline.id in runs]
 
     def _places(self, part: Part) -> Iterator[dict[str, Any]]:
         axes = ("dataset", "protocol", "seed", "fold", "backbone", "arm")

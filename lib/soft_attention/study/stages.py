@@ -6,6 +6,7 @@ From the shell, as the Snakefile does:
     python -m soft_attention.study.stages train STUDY RUN
     python -m soft_attention.study.stages attention STUDY RUN
     python -m soft_attention.study.stages summary STUDY
+    python -m soft_attention.study.stages plan STUDY
 
 STUDY is a name in `params/` or a YAML file; RUN is a run's folder below `results/STUDY/runs`.
 """
@@ -28,6 +29,7 @@ from traitlets.config import Config
 from soft_attention import paths
 from soft_attention.errors import StudyError, known
 from soft_attention.study.config import Run, Study
+from soft_attention.study.plan import plan_text
 
 PAGE = """\
 {%- extends "lab/index.html.j2" -%}
@@ -192,7 +194,7 @@ def _show_progress(name: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="execute one stage of a study")
-    parser.add_argument("stage", choices=("data", "train", "attention", "summary"))
+    parser.add_argument("stage", choices=("data", "train", "attention", "summary", "plan"))
     parser.add_argument("study")
     parser.add_argument("what", nargs="?", help="the dataset, or the run's folder below results/STUDY/runs")
     options = parser.parse_args(arguments)
@@ -200,6 +202,8 @@ def main(arguments: list[str] | None = None) -> int:
         study = Study.load(options.study)
         if options.stage == "data":
             data(study, options.what)
+        elif options.stage == "plan":
+            print(plan_text(study))
         elif options.stage == "summary":
             print(f"report: {summary(study)}")
         elif options.stage == "train":

@@ -1,0 +1,45 @@
+"""What a study would run, and how long that took the authors on their GPU."""
+
+import math
+
+import pandas as pd
+
+from soft_attention import paths
+from soft_attention.study.config import Run, Study
+
+
+def plan_table(study: Study) -> pd.DataFrame:
+    """One row per run: run, finished, epochs (at most), and hours: at most, and to the authors' last epoch.
+
+    The hours are the authors' seconds per epoch on a GPU of Google Colab (`params/published/recipe.csv`), by the steps
+    of the run; missing for a run that is not their recipe at their image size.
+    """
+    folder = paths.PARAMS / "published"
+    recipe, curves = (pd.read_csv(folder / f"{name}.csv", comment="#") for name in ("recipe", "curves"))
+    recipe, last = recipe.set_index("backbone"), curves.set_index(["backbone", "arm"])["last_epoch"]
+    return pd.DataFrame([_row(run, recipe, last) for run in study.runs()])
+
+
+def plan_text(study: Study) -> str:
+    """The plan for the terminal, with the sum of the hours."""
+    table = plan_table(study)
+    hours = table["hours_at_most"]
+    text = table.assign(finished=table["finished"].map({True: "yes", False: "no"})).to_string(
+        index=False, float_format="{:.1f}".format, na_rep="-"
+    )
+    if hours.notna().any():
+        text += f"\nat most {hours.sum():.0f} GPU hours at the authors' seconds per epoch (a GPU of Google Colab)"
+    return text
+
+
+def _row(run: Run, recipe: pd.DataFrame, last: pd.Series) -> dict:
+    row = {"run": run.id, "finished": (run.folder / "metrics.json").exists(), "epochs": run.epochs}
+    known = run.backbone in recipe.index and run.protocol == "released" and run.steps_per_epoch and not run.frozen
+    if not known or run.size != recipe.loc[run.backbone, "image_size"]:
+        return row | {"hours_at_most": math.nan, "hours_to_authors_last": math.nan}
+    facts = recipe.loc[run.backbone]
+    epoch = facts["seconds_per_epoch"] * run.steps_per_epoch / facts["steps_per_epoch"] / 3600
+    return row | {
+        "hours_at_most": epoch * run.epochs,
+        "hours_to_authors_last": epoch * last.get((run.backbone, run.arm), math.nan),
+    }
