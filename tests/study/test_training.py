@@ -112,7 +112,7 @@ def test_a_frozen_training_leaves_the_trunk_as_it_was_and_moves_the_head(run, im
     network, history = train(frozen, images, split, tmp_path)
     changed = {w.path for w, old in zip(network.weights, before, strict=True) if not np.array_equal(w.numpy(), old)}
     parts = {path.split("/")[0] for path in changed}
-    assert parts == {"soft_attention", "logits", "head_norm"}
+    assert {"logits", "head_norm"} <= parts <= {"soft_attention", "logits", "head_norm"}
     assert len(history) == 3
     inputs = training.open_inputs(frozen, network, images, tmp_path / "cache")
     assert inputs.shape[:2] == (30, 2) and inputs.dtype == np.float16

@@ -1,6 +1,7 @@
 """Who trains, validates, tests: three protocols, and the audit that no lesion is on two sides."""
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -188,8 +189,17 @@ def _carve_validation(table: pd.DataFrame, test: pd.Index, share: float, seed: i
 
 def _fold(table: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Index:
     """The index of one of `folds` sets of whole groups, each with its share of every class."""
+    return table.index[_assignment(tuple(table["label"]), tuple(table["group"]), folds, seed) == fold]
+
+
+@lru_cache(maxsize=4)  # the folds of a seed are asked for one by one
+def _assignment(labels: tuple[str, ...], groups: tuple[str, ...], folds: int, seed: int) -> np.ndarray:
+    """The fold of each image."""
     folder = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return table.index[list(folder.split(table, table["label"], table["group"]))[fold][1]]
+    assignment = np.empty(len(labels), int)
+    for fold, (_, members) in enumerate(folder.split(labels, labels, groups)):
+        assignment[members] = fold
+    return assignment
 
 
 def _merged_lesions(table: pd.DataFrame) -> pd.Series:
