@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from soft_attention import paths
-from soft_attention.study import comparison, ledger, records
+from soft_attention.study import comparison, figures, ledger, records
 from soft_attention.study.config import Analysis
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -107,6 +107,18 @@ def test_calibration_has_a_row_per_arm_in_their_order(make_runs):
     assert table.arm.tolist() == ["baseline", "released"] and table.runs.tolist() == [4, 4]
     assert table.ece.to_numpy() == pytest.approx([0, 0.2], abs=0.05)
     assert (table.ece_after <= table.ece + 1e-6).all()
+
+
+def test_reliability_is_drawn_for_every_arm(make_runs):
+    curves = comparison.reliability_curves(make_runs(), CLASSES)
+    assert list(curves) == ["baseline", "released"]
+    images = len(predictions(1))
+    for arm, right in (("baseline", 0.5), ("released", 0.9)):
+        (row,) = curves[arm].dropna().itertuples()  # every call has the same confidence
+        assert row.count == 2 * images and row.accuracy == pytest.approx(right, abs=0.02)
+        assert row.confidence == pytest.approx(0.7)
+    (axes,) = figures.reliability_plot(curves, "t").axes
+    assert len(axes.lines) == 3
 
 
 def test_the_ledger_finds_what_was_put_in(make_runs):

@@ -133,6 +133,16 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
     return _arm_means(rows)
 
 
+def reliability_curves(runs: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """`calibration.reliability` of each arm over all its test predictions, the runs one below the other."""
+    curves = {}
+    for arm in (name for name in ARMS if name in set(runs["arm"])):
+        table = predictions_of(runs, arm)
+        table["image_id"] = table["image_id"] + " " + table["seed"].astype(str)  # once per seed
+        curves[arm] = calibration.reliability(table, classes)
+    return curves
+
+
 def sentence(row) -> str:
     """One row of `comparisons_table` for people, with its difference in points and what it rests on."""
     return (

@@ -212,6 +212,20 @@ def difference_plot(answers: Mapping[str, pd.DataFrame], metric: str, margin: fl
     return figure
 
 
+def reliability_plot(curves: Mapping[str, pd.DataFrame], title: str) -> Figure:
+    """Accuracy beside confidence for each arm, from tables of `calibration.reliability`; the diagonal is honest."""
+    figure, axes = plt.subplots(figsize=(4.2, 3.6))
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="as sure as right")
+    for arm, table in curves.items():
+        shown = table.dropna()
+        axes.plot(shown["confidence"], shown["accuracy"], marker="o", markersize=3, color=ARM_COLOURS[arm], label=arm)
+    axes.set(
+        title=title, xlabel="confidence of the called class", ylabel="share called correctly", xlim=(0, 1), ylim=(0, 1)
+    )
+    axes.legend(fontsize=8)
+    return figure
+
+
 def ledger_plot(entries: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     """The entries of the bias ledger in points with their intervals: one panel per metric."""
     figure, row = plt.subplots(1, len(metrics), figsize=(3 * len(metrics) + 2, 0.42 * len(entries) + 1.3), sharey=True)

@@ -56,9 +56,15 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write parquet under a temporary name, then rename."""
+    """Write parquet under a temporary name, then rename. Encoded for size: git keeps hundreds of these."""
+    floats = table.select_dtypes("floating").columns
+    identifiers = [name for name in ("image_id", "lesion_id") if name in table]
+    encoding = dict.fromkeys(floats, "BYTE_STREAM_SPLIT") | dict.fromkeys(identifiers, "DELTA_BYTE_ARRAY")
+    dictionary = [name for name in table if name not in encoding]
     with paths.atomic(path) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd")
+        table.to_parquet(
+            temporary, index=False, compression="zstd", use_dictionary=dictionary, column_encoding=encoding
+        )
 
 
 def open_run_folder(run: Run) -> Path:
