@@ -27,7 +27,7 @@ def main_result(study: str = STUDY) -> str:
         "",
         f"| part of the study | {' | '.join(pairs)} |",
         f"|---|{'---|' * len(pairs)}",
-        *(_row(name, answers[name].query("metric == @plan.analysis.endpoint"), pairs) for name in parts),
+        *(_row(name, table[table["metric"] == plan.analysis.endpoint], pairs) for name, table in answers.items()),
         "",
         *_attention_lines(records.load_attention(study)),
         *(f"*{name}: {_scale(part)}*<br>" for name, part in parts.items()),
