@@ -211,7 +211,7 @@ def test_every_examined_claim_has_a_verdict_in_the_agreed_words(examined):
     assert list(examined) == ["claim", "stands", "published", "can_show", "ours", "verdict"]
     assert len(examined) == 10
     assert examined["ours"].isna().all()
-    assert set(examined.index) <= set(tables.published_claims()["id"])
+    assert set(examined.index) <= set(claims.published("claims")["id"])
     words = examined["verdict"].str.split(":").str[0]
     assert set(words) <= set(claims.VERDICTS)
     assert words[["title", "precision_gain"]].eq("undecided at this scale").all()

@@ -131,6 +131,7 @@ def test_the_ledger_finds_what_was_put_in(make_runs):
     table = ledger.ledger({"frozen": frozen, "leak": leak, "melanoma_weight": weighted}, CLASSES).set_index("entry")
     assert table.loc["attention itself", "balanced_accuracy"] == pytest.approx(10, abs=0.8)
     assert table.loc["leakage, all tested lesions", "balanced_accuracy"] == pytest.approx(20, abs=0.8)
+    assert table["trainings"].tolist()[:2] == [4, 4] and table["trainings"].tolist()[2:] == [8, 8, 8]
     assert table.loc["leakage, lesions that leak", "images"] == sum(lesion % 3 == 0 for lesion in range(LESIONS))
     assert table.loc["melanoma weight 5", "balanced_accuracy"] == pytest.approx(-10, abs=0.8)
     clean = pd.concat([predictions(0.5, fold, 2) for fold in (0, 1)])

@@ -7,6 +7,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from soft_attention import paths
 from soft_attention.study import tables
+from soft_attention.study.published import published
 from soft_attention.study.scores import score
 
 TAGS = {"ABS", "PK", "EV", "SE", "FC", "NB", "NBc"}
@@ -67,7 +68,7 @@ def test_published_accuracies_are_their_counts():
 
 def test_published_classes_agree_with_the_networks():
     """Recall times images per class gives the correct images, macro means the macro columns."""
-    classes, networks = tables.published_per_class(), tables.published_networks()
+    classes, networks = published("per_class"), tables.published_networks()
     assert len(classes) == 70
     for (backbone, arm), part in classes.groupby(["backbone", "arm"]):
         network = row(networks, backbone=backbone, arm=arm)
@@ -79,7 +80,7 @@ def test_published_classes_agree_with_the_networks():
 
 
 def test_published_splits_contain_the_headline_network():
-    splits = tables.published_splits()
+    splits = published("splits")
     assert splits["test_share"].tolist() == [0.15, 0.2, 0.3]
     assert (splits["test_images"] + splits["train_images"]).tolist() == [10_015] * 3
     network = row(tables.published_networks(), backbone="inception_resnet_v2", arm="released")
@@ -98,33 +99,22 @@ def test_published_splits_contain_the_headline_network():
     ],
 )
 def test_claims_are_the_notebook_values_cut_to_three_digits(claim, arm, metric):
-    claims = tables.published_claims().set_index("id")
+    claims = published("claims").set_index("id")
     network = row(tables.published_networks(), backbone="inception_resnet_v2", arm=arm)
     assert -0.00005 <= network[metric] - claims.loc[claim, "value"] < 0.00125
 
 
 def test_claimed_gains_are_the_differences_of_the_claims():
-    value = tables.published_claims().set_index("id")["value"]
+    value = published("claims").set_index("id")["value"]
     assert value["precision"] - value["precision_external"] == pytest.approx(value["precision_gain_external"])
     assert value["precision"] - value["precision_baseline"] == pytest.approx(value["precision_gain"])
     assert value["isic2017_sensitivity"] - value["isic2017_baseline"] == pytest.approx(value["isic2017_gain"])
     assert np.isnan(value["recall_absent"])
 
 
-def test_every_published_number_names_its_source():
-    for table in (
-        tables.published_networks(),
-        tables.published_per_class(),
-        tables.published_splits(),
-        tables.published_claims(),
-    ):
-        assert {tag for cell in table["source"] for tag in cell.split()} <= TAGS
-        assert table["confidence"].notna().all()
-
-
 def test_missing_published_file_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "PARAMS", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"networks\.csv is missing: it is part of the repository"):
+    with pytest.raises(ValueError, match="unknown published table 'networks'"):
         tables.published_networks()
 
 
@@ -289,15 +279,6 @@ def test_interval_points_name_seed_and_fold_only_where_they_differ():
     ]
     two = tables.interval_points(runs(**columns, intervals=intervals, fold=[0, 1]), "accuracy")
     assert two["name"].tolist() == ["ham10000, vgg16, seed 0, fold 0", "ham10000, vgg16, seed 0, fold 1"]
-
-
-def test_claims_stand_beside_ours_where_we_ran_the_same():
-    table = tables.claims_table(
-        runs(backbone=["inception_resnet_v2"], arm=["released"], weighted_precision=[0.5], scale=["299 px"])
-    )
-    found = table[table["published"] == 0.937].iloc[0]
-    assert (found["ours"], found["runs"], found["scale"]) == (0.5, 1, "299 px")
-    assert table.loc[table["published"] == 0.916, "ours"].isna().all()
 
 
 def test_words_stand_left_and_numbers_right():

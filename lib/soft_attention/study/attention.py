@@ -120,9 +120,9 @@ def energy_table(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return facts.assign(area=area, **wide)
 
 
-def lift_over_gaussian(energies: pd.DataFrame) -> dict[str, Any]:
-    """Attention's energy less that of the centred Gaussian, image by image: mean, and interval over lesions."""
-    difference = (energies[ATTENTION] - energies[GAUSSIAN]).to_numpy()
+def lift_over_gaussian(energies: pd.DataFrame, way: str = ATTENTION) -> dict[str, Any]:
+    """A way's energy less that of the centred Gaussian, image by image: mean, and interval over lesions."""
+    difference = (energies[way] - energies[GAUSSIAN]).to_numpy()
     mean, low, high = saliency.lesion_interval(difference, energies["lesion_id"].to_numpy())
     return {"mean": mean, "low": low, "high": high, "lesions": int(energies["lesion_id"].nunique())}
 

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from soft_attention.errors import known
-from soft_attention.study.scores import _arrays
+from soft_attention.study.scores import labels_and_probabilities
 
 SMALLEST = float(np.finfo(np.float32).tiny)  # a float32 softmax underflows to 0, which has no logarithm
 TEMPERATURES = (0.05, 20.0)  # where `fit_temperature` looks
@@ -27,7 +27,7 @@ def reliability(predictions: pd.DataFrame, classes: Sequence[str], bins: int = 1
     """
     if bins < 1:
         raise ValueError(f"there must be at least one bin, not {bins}")
-    truth, probabilities = _arrays(predictions, classes)
+    truth, probabilities = labels_and_probabilities(predictions, classes)
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == truth
     edges = np.linspace(0, 1, bins + 1)
@@ -52,7 +52,7 @@ def expected_calibration_error(predictions: pd.DataFrame, classes: Sequence[str]
 
 def brier(predictions: pd.DataFrame, classes: Sequence[str]) -> float:
     """Squared error of the probabilities, sum over the classes and mean over the images; 0 to 2 (Brier, 1950)."""
-    truth, probabilities = _arrays(predictions, classes)
+    truth, probabilities = labels_and_probabilities(predictions, classes)
     return float(((probabilities - np.eye(len(classes))[truth]) ** 2).sum(axis=1).mean())
 
 
@@ -61,7 +61,7 @@ def fit_temperature(validation: pd.DataFrame, classes: Sequence[str]) -> float:
 
     Above 1 the network was too sure. It lies within `TEMPERATURES`, and at their lower end if every call is correct.
     """
-    truth, probabilities = _arrays(validation, classes)
+    truth, probabilities = labels_and_probabilities(validation, classes)
     logits = _log(probabilities)
 
     def loss(log_temperature: float) -> float:
@@ -80,7 +80,7 @@ def apply_temperature(predictions: pd.DataFrame, classes: Sequence[str], tempera
     """
     if not temperature > 0:
         raise ValueError(f"a temperature must be above 0, not {temperature}")
-    _, probabilities = _arrays(predictions, classes)
+    _, probabilities = labels_and_probabilities(predictions, classes)
     scaled = special.softmax(_log(probabilities) / temperature, axis=1)
     return predictions.assign(**dict(zip(classes, scaled.T, strict=True)))
 
@@ -125,7 +125,7 @@ def sensitivity_at_specificity(
 
 def _of_class(predictions: pd.DataFrame, classes: Sequence[str], name: str) -> tuple[np.ndarray, np.ndarray]:
     """The probability of a class, for its own images and for the others."""
-    truth, probabilities = _arrays(predictions, classes)
+    truth, probabilities = labels_and_probabilities(predictions, classes)
     number = list(classes).index(known(name, classes, "class"))
     return probabilities[truth == number, number], probabilities[truth != number, number]
 

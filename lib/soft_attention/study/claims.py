@@ -15,8 +15,8 @@ from mlscorecheck.check.bundles.skinlesion import check_isic2017
 from scipy.stats import binom, fisher_exact
 from statsmodels.stats.proportion import proportions_ztest
 
-from soft_attention import paths
 from soft_attention.errors import known
+from soft_attention.study.published import published
 from soft_attention.study.statistics import (
     EQUIVALENT,
     NOT_SUPPORTED,
@@ -54,20 +54,6 @@ ISIC2017_READINGS = {
     ("melanoma", "seborrheic_keratosis"): "specificity for nevus",
     ("melanoma", "seborrheic_keratosis", "nevus"): "accuracy, or mean sensitivity weighted by class size",
 }
-
-
-def published(name: str) -> pd.DataFrame:
-    """A table of `params/published/`, as it stands there: its header says what the columns are.
-
-    Tables: `claims`, `networks`, `per_class`, `splits`, `curves`, `recipe`, `classes`, `isic2017`, `isic2017_external`,
-    `peers`, `peer_scores`. Each row has a source and a confidence.
-
-    Raises:
-        ValueError: there is no such table; the message names those that there are.
-    """
-    folder = paths.PARAMS / "published"
-    known(name, sorted(file.stem for file in folder.glob("*.csv")), "published table")
-    return pd.read_csv(folder / f"{name}.csv", comment="#")
 
 
 # --- counts behind the rates ----------------------------------------------------------------------

@@ -18,13 +18,15 @@ SPECIFICITY = 0.9
 
 
 def predictions_of(runs: pd.DataFrame, arm: str, name: str = "test") -> pd.DataFrame:
-    """The predictions of all runs of an arm, one below the other, and a column seed that tells the replicates apart.
+    """The predictions of all runs of an arm, one below the other, with the columns run and seed.
 
-    A replicate is what covers every image once: of test folds all folds of a seed together, otherwise each run.
+    The seed tells the replicates apart. A replicate is what covers every image once: of test folds all folds of a seed together, otherwise each run.
     """
     whole = name == "external" or runs["fold"].nunique() == 1
     parts = [
-        records.read_predictions(run.folder, name).assign(seed=1000 * run.seed + run.fold if whole else run.seed)
+        records.read_predictions(run.folder, name).assign(
+            seed=1000 * run.seed + run.fold if whole else run.seed, run=f"{run.arm} {run.seed} {run.fold}"
+        )
         for run in runs[runs["arm"] == arm].itertuples()
     ]
     return pd.concat(parts, ignore_index=True)
@@ -55,10 +57,8 @@ def comparisons_table(
         if len(paired):
             tables = [predictions_of(paired, a, name) for a in (arm, reference)]
             pairs = statistics.pair_predictions(*tables, classes)
-            for metric in metrics:
-                found[arm, reference, metric] = statistics.paired_bootstrap(
-                    pairs, classes, metric, draws=analysis.draws
-                )
+            differences = statistics.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
+            found |= {(arm, reference, metric): difference for metric, difference in differences.items()}
     rows = []
     for metric in metrics:
         family = {key: value for key, value in found.items() if key[2] == metric}

@@ -25,7 +25,8 @@ def ledger(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> pd.DataFra
         classes: of HAM10000.
 
     Returns:
-        Columns: entry, compared (what with what), runs, images, and for each of `METRICS` the points, low and high.
+        Columns: entry, compared (what with what), trainings (of the first), images, and for each of `METRICS` the
+        points, low and high.
     """
     entries: list[tuple[str, Callable]] = [
         ("frozen", _attention),
@@ -100,7 +101,7 @@ def _split_luck(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict 
     row = {
         "entry": "luck of the split",
         "compared": f"gain by attention over {len(gains)} draws of the authors' split: middle 95 %, not an interval",
-        "runs": len(parts["redraws"]),
+        "trainings": len(parts["redraws"]),
         "images": int(parts["redraws"]["n_images"].iloc[0]),
     }
     for metric in METRICS:
@@ -161,7 +162,7 @@ def _all(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
 
 def _run_predictions(run, name: str = "test") -> pd.DataFrame:
     replicate = f"{run.arm} {run.seed} {run.fold}"
-    return records.read_predictions(run.folder, name).assign(seed=replicate)
+    return records.read_predictions(run.folder, name).assign(seed=replicate, run=replicate)
 
 
 def _entry(entry: str, compared: str, arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> dict:
@@ -173,7 +174,7 @@ def _facts(entry: str, compared: str, table: pd.DataFrame) -> dict:
     return {
         "entry": entry,
         "compared": compared,
-        "runs": table["seed"].nunique(),
+        "trainings": table["run"].nunique(),
         "images": table["image_id"].nunique(),
     }
 

@@ -4,8 +4,8 @@ import math
 
 import pandas as pd
 
-from soft_attention import paths
 from soft_attention.study.config import Run, Study
+from soft_attention.study.published import published
 
 
 def plan_table(study: Study) -> pd.DataFrame:
@@ -14,10 +14,8 @@ def plan_table(study: Study) -> pd.DataFrame:
     The hours are the authors' seconds per epoch on a GPU of Google Colab (`params/published/recipe.csv`), by the steps
     of the run; missing for a run that is not their recipe at their image size.
     """
-    folder = paths.PARAMS / "published"
-    recipe, curves = (pd.read_csv(folder / f"{name}.csv", comment="#") for name in ("recipe", "curves"))
-    recipe, last = recipe.set_index("backbone"), curves.set_index(["backbone", "arm"])["last_epoch"]
-    return pd.DataFrame([_row(run, recipe, last) for run in study.runs()])
+    recipe, last = published("recipe").set_index("backbone"), published("curves").set_index(["backbone", "arm"])
+    return pd.DataFrame([_row(run, recipe, last["last_epoch"]) for run in study.runs()])
 
 
 def plan_text(study: Study) -> str:

@@ -42,7 +42,7 @@ def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
         ValueError: the table is empty, lacks a column, or holds a repeated image, an unknown label
             or probabilities that are none.
     """
-    truth, probabilities = _arrays(predictions, classes)
+    truth, probabilities = labels_and_probabilities(predictions, classes)
     predicted = probabilities.argmax(axis=1)
     numbers = np.arange(len(classes))
     precision, recall, _, support = metrics.precision_recall_fscore_support(
@@ -107,14 +107,14 @@ def intervals(
     Raises:
         ValueError: as in `score`, or the table holds fewer than two lesions.
     """
-    truth, probabilities = _arrays(predictions, classes)
+    truth, probabilities = labels_and_probabilities(predictions, classes)
     lesions, lesion_of_image = np.unique(predictions["lesion_id"].to_numpy(str), return_inverse=True)
     if len(lesions) < 2:
         raise ValueError("an interval needs the predictions of at least two lesions, this table has one")
     rng = np.random.default_rng(seed)
     blocks = [
-        _weighted_scores(_draw(rng, len(lesions), block)[:, lesion_of_image], truth, probabilities)
-        for block in _block_sizes(draws, 100)
+        _weighted_scores(draw_lesions(rng, len(lesions), block)[:, lesion_of_image], truth, probabilities)
+        for block in block_sizes(draws, 100)
     ]
     tail = 50 * (1 - level)
     result = {}
@@ -125,7 +125,7 @@ def intervals(
     return result
 
 
-def _arrays(predictions: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Labels as class numbers (N,) and probabilities (N, classes), once they pass all checks."""
     missing = [c for c in ("image_id", "lesion_id", "label", *classes) if c not in predictions]
     if missing:
@@ -184,12 +184,12 @@ def _plain(value):
     return value
 
 
-def _block_sizes(total: int, size: int) -> list[int]:
+def block_sizes(total: int, size: int) -> list[int]:
     """`total` draws in blocks small enough for the cache."""
     return [min(size, total - start) for start in range(0, total, size)]
 
 
-def _draw(rng: np.random.Generator, lesions: int, draws: int) -> np.ndarray:
+def draw_lesions(rng: np.random.Generator, lesions: int, draws: int) -> np.ndarray:
     """How often each lesion was drawn, (draws, lesions); each row sums to the lesions."""
     picks = rng.integers(lesions, size=(draws, lesions))
     return np.stack([np.bincount(row, minlength=lesions) for row in picks]).astype(np.float64)

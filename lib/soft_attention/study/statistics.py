@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from statsmodels.stats.multitest import multipletests
 
 from soft_attention.errors import known
-from soft_attention.study.scores import _arrays, _block_sizes, _draw
+from soft_attention.study.scores import block_sizes, draw_lesions, labels_and_probabilities
 
 METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_recall")
 UNITS = ("lesion", "image")
@@ -128,23 +128,6 @@ def verdict(difference: Difference, margin: float, level: float = 0.95, p_value:
     if (difference.p_value() if p_value is None else p_value) < alpha:
         return SUPPORTED if difference.estimate > 0 else NOT_SUPPORTED
     return UNDECIDED
-
-
-def summary(difference: Difference, margin: float, level: float = 0.95, p_value: float | None = None) -> dict:
-    """One row of a table of comparisons, as plain numbers: `difference` in full and its `verdict`."""
-    low, high = difference.interval(level)
-    inner_low, inner_high = difference.interval(2 * level - 1)
-    return {
-        "estimate": difference.estimate,
-        "standard_error": difference.standard_error,
-        "low": low,
-        "high": high,
-        "inner_low": inner_low,
-        "inner_high": inner_high,
-        "p_value": difference.p_value(),
-        "p_equivalence": difference.p_equivalence(margin),
-        "verdict": verdict(difference, margin, level, p_value),
-    }
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
@@ -276,7 +259,7 @@ def resample_lesions(
         # Equal arms differ by 0, not by the rounding of a sum.
         return {metric: (both[..., 0] - both[..., 1]).round(12) for metric, both in scores.items()}
 
-    blocks = [differences(_draw(rng, lesions, block)) for block in _block_sizes(draws, 100)]
+    blocks = [differences(draw_lesions(rng, lesions, block)) for block in block_sizes(draws, 100)]
     resampled = {}
     for metric, found in differences(np.ones((1, lesions))).items():
         if np.isnan(found).any():
@@ -294,7 +277,7 @@ def _calls(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[int, pd.Da
         raise ValueError("the predictions hold no image")
     calls = {}
     for seed, rows in predictions.groupby("seed"):
-        truth, probabilities = _arrays(rows, classes)
+        truth, probabilities = labels_and_probabilities(rows, classes)
         table = rows[["seed", "image_id", "lesion_id"]].assign(truth=truth, called=probabilities.argmax(axis=1))
         calls[seed] = table.sort_values("image_id", ignore_index=True)
     return calls

@@ -7,12 +7,11 @@ part, dataset and protocol: others do not belong into one mean.
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 from statsmodels.stats.proportion import proportion_confint
 
-from soft_attention import paths
+from soft_attention.study.published import published
 from soft_attention.vocabulary import ARMS, BACKBONES
 
 METRICS = ("weighted_precision", "weighted_auc", "accuracy", "macro_recall", "balanced_accuracy")
@@ -28,31 +27,9 @@ DASH = "–"
 
 def published_networks() -> pd.DataFrame:
     """The ten networks on HAM10000; accuracy_low and _high are the accuracy's 95 % Wilson interval."""
-    table = _published("networks")
+    table = published("networks")
     table["accuracy_low"], table["accuracy_high"] = wilson(table["correct"], table["test_images"])
     return table
-
-
-def published_per_class() -> pd.DataFrame:
-    """Precision, recall and AUC of the ten networks for each class of HAM10000."""
-    return _published("per_class")
-
-
-def published_splits() -> pd.DataFrame:
-    """InceptionResNetV2 with attention at test shares of 15, 20 and 30 %."""
-    return _published("splits")
-
-
-def published_claims() -> pd.DataFrame:
-    """The headline claims: value (missing where none is tabulated), where seen and how sure."""
-    return _published("claims")
-
-
-def _published(name: str) -> pd.DataFrame:
-    file = paths.PARAMS / "published" / f"{name}.csv"
-    if not file.exists():
-        raise FileNotFoundError(f"{file} is missing: it is part of the repository, check it out again")
-    return pd.read_csv(file, comment="#")
 
 
 def wilson(correct, n, level: float = 0.95):
@@ -110,9 +87,9 @@ def networks_table(runs: pd.DataFrame) -> pd.DataFrame:
     equals macro recall.
     """
     keys = ["backbone", "arm"]
-    published = _applicable(published_networks(), _dataset(runs))[[*keys, *PUBLISHED_METRICS]]
+    theirs = _applicable(published_networks(), _dataset(runs))[[*keys, *PUBLISHED_METRICS]]
     means = _means(runs, keys, ["n_images", *METRICS]).rename(columns={"n_images": "images"})
-    return _beside(means, published, keys, METRICS)
+    return _beside(means, theirs, keys, METRICS)
 
 
 def per_class_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -122,9 +99,9 @@ def per_class_table(runs: pd.DataFrame) -> pd.DataFrame:
     is over the runs that have one.
     """
     keys = ["backbone", "arm", "class"]
-    published = _applicable(published_per_class(), _dataset(runs))[[*keys, *CLASS_METRICS]]
+    theirs = _applicable(published("per_class"), _dataset(runs))[[*keys, *CLASS_METRICS]]
     means = _means(_expand(runs, "per_class", "class"), keys, ["support", *CLASS_METRICS])
-    return _beside(means, published, keys, CLASS_METRICS, how="left")
+    return _beside(means, theirs, keys, CLASS_METRICS, how="left")
 
 
 def isic2017_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -135,11 +112,11 @@ def isic2017_table(runs: pd.DataFrame) -> pd.DataFrame:
     """
     _dataset(runs)
     means = _means(_expand(runs, "tasks", "task"), ["backbone", "arm", "task"], TASK_METRICS)
-    claims = published_claims().query("dataset == 'isic2017' and metric == 'sensitivity'")
-    published = claims[["backbone", "arm"]].assign(
+    claims = published("claims").query("dataset == 'isic2017' and metric == 'sensitivity'")
+    theirs = claims[["backbone", "arm"]].assign(
         source="published, " + claims["confidence"], task="not stated", sensitivity=claims["value"]
     )
-    table = pd.concat([_ordered(means).assign(source="ours"), published], ignore_index=True)
+    table = pd.concat([_ordered(means).assign(source="ours"), theirs], ignore_index=True)
     return _whole(table)[["source", "backbone", "arm", "task", "runs", *TASK_METRICS]]
 
 
@@ -151,34 +128,12 @@ def attention_gain(runs: pd.DataFrame, reference: str = "baseline") -> pd.DataFr
     `published_..._gain`, which rests on one pair of trainings.
     """
     keys = ["backbone", "arm"]
-    published = _applicable(published_networks(), _dataset(runs))
-    known_gains = _differences(published, ["backbone"], PUBLISHED_METRICS, reference)
+    theirs = _applicable(published_networks(), _dataset(runs))
+    known_gains = _differences(theirs, ["backbone"], PUBLISHED_METRICS, reference)
     ours = _differences(runs, ["backbone", "seed", "fold"], METRICS, reference)
     gains = _means(ours, keys, METRICS).rename(columns={"runs": "pairs"})
     table = _beside(gains, known_gains, keys, METRICS, how="left")
     return table.rename(columns=lambda name: f"{name}_gain" if name.endswith(METRICS) else name)
-
-
-def claims_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """The published claims with our mean at the same dataset, backbone and arm beside each, where there is one.
-
-    Columns: claim, published, confidence (of the published figure), ours, runs, scale.
-    """
-    rows = []
-    for claim in published_claims().itertuples():
-        same = runs.query("dataset == @claim.dataset and backbone == @claim.backbone and arm == @claim.arm")
-        has = len(same) and claim.metric in same
-        rows.append(
-            {
-                "claim": claim.claim,
-                "published": claim.value,
-                "confidence": claim.confidence,
-                "ours": float(same[claim.metric].mean()) if has else np.nan,
-                "runs": len(same) if has else np.nan,
-                "scale": same["scale"].iloc[0] if has else None,
-            }
-        )
-    return _whole(pd.DataFrame(rows))
 
 
 def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
