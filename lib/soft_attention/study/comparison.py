@@ -20,7 +20,8 @@ SPECIFICITY = 0.9
 def predictions_of(runs: pd.DataFrame, arm: str, name: str = "test") -> pd.DataFrame:
     """The predictions of all runs of an arm, one below the other, with the columns run and seed.
 
-    The seed tells the replicates apart. A replicate is what covers every image once: of test folds all folds of a seed together, otherwise each run.
+    The seed tells the replicates apart. A replicate is what covers every image once: of test folds all folds of a seed
+    together, otherwise each run.
     """
     whole = name == "external" or runs["fold"].nunique() == 1
     parts = [
