@@ -80,6 +80,16 @@ def test_the_same_arm_twice_is_equivalent(make_runs, analysis):
     assert set(table.verdict) == {"equivalent"} and set(table.difference) == {0.0}
 
 
+def test_parts_without_a_comparison_or_with_a_leak_answer_nothing(make_runs, analysis):
+    parts = {
+        "asked": make_runs("asked", leak=False),
+        "leak": make_runs("leak", leak=True),
+        "other arms": make_runs("other", arms={"baseline": 0.5, "control": 0.5}, leak=False),
+        "one arm": make_runs("one", arms={"baseline": 0.5}, leak=False),
+    }
+    assert list(comparison.answers(parts, analysis)) == ["asked"]
+
+
 def test_only_whole_seeds_that_both_arms_finished_are_compared(make_runs, analysis):
     runs = make_runs(seeds=(0, 1, 2))
     cut = runs.drop(index=runs.query("arm == 'released' and seed == 1 and fold == 1").index)

@@ -3,7 +3,7 @@
 `runs` is the table of finished runs of one part, dataset and protocol (`records.load_runs`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,16 @@ def complete(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     places = finished[finished].reset_index()[["seed", "fold"]]
     whole = places.groupby("seed")["fold"].transform("size") == runs["fold"].nunique()
     return runs.merge(places[whole], on=["seed", "fold"])
+
+
+def answers(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str, pd.DataFrame]:
+    """`comparisons_table` of every part that answers the study's question: arms to compare, and nothing injected."""
+    tables = {
+        name: comparisons_table(runs, runs["classes"].iloc[0], analysis)
+        for name, runs in parts.items()
+        if not runs["leak"].any()
+    }
+    return {name: table for name, table in tables.items() if len(table)}
 
 
 def comparisons_table(

@@ -5,6 +5,7 @@ import pandas as pd
 from soft_attention import paths
 from soft_attention.study import comparison, records
 from soft_attention.study.config import Study
+from soft_attention.vocabulary import ARMS
 
 STUDY = "cpu"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
@@ -13,14 +14,13 @@ BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
 def main_result(study: str = STUDY) -> str:
     """The answer of a study as Markdown: verdicts, then where the networks look, then the scale of both.
 
-    One row per part whose arms are compared; one column per comparison of the study file, with the difference of the
+    One row per part with all four arms; one column per comparison of the study file, with the difference of the
     endpoint in points, its interval and the verdict.
     """
     plan = Study.load(study)
-    parts = {name: part for name, part in records.by_part(records.load_runs(study)).items() if _answers(part)}
-    answers = {
-        name: comparison.comparisons_table(part, part["classes"].iloc[0], plan.analysis) for name, part in parts.items()
-    }
+    runs = records.by_part(records.load_runs(study))
+    parts = {name: part for name, part in runs.items() if part["arm"].nunique() == len(ARMS)}
+    answers = comparison.answers(parts, plan.analysis)
     pairs = [f"{arm} - {reference}" for arm, reference in plan.analysis.comparisons]
     lines = [
         f"Difference of {plan.analysis.endpoint.replace('_', ' ')} in points, with its 95 % interval:",
@@ -30,7 +30,7 @@ def main_result(study: str = STUDY) -> str:
         *(_row(name, table[table["metric"] == plan.analysis.endpoint], pairs) for name, table in answers.items()),
         "",
         *_attention_lines(records.load_attention(study)),
-        *(f"*{name}: {_scale(part)}*<br>" for name, part in parts.items()),
+        *(f"*{name}: {_scale(parts[name])}*<br>" for name in answers),
     ]
     return "\n".join(lines)
 
@@ -42,11 +42,6 @@ def replace_main_result(text: str, result: str) -> str:
     if not mark:
         raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{result}\n{END}{after}"
-
-
-def _answers(part: pd.DataFrame) -> bool:
-    """Whether a part asks the study's question: all four arms, and nothing injected."""
-    return part["arm"].nunique() == 4 and not part["leak"].any()
 
 
 def _row(name: str, answers: pd.DataFrame, pairs: list[str]) -> str:
