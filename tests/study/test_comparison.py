@@ -17,17 +17,33 @@ def make_runs(tmp_path, monkeypatch):
     """Runs of one part: an arm calls a share of its images correctly, the same ones in every seed and fold."""
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
 
-    def make(part="frozen", arms=None, seeds=(0, 1), folds=(0, 1), images=None, names=("test", "validation"), **facts):
+    def make(
+        part="frozen",
+        arms=None,
+        backbone="mobilenet",
+        seeds=(0, 1),
+        folds=(0, 1),
+        images=None,
+        names=("test", "validation"),
+        **facts,
+    ):
         rows = []
         for arm, right in (arms or {"baseline": 0.5, "released": 0.9}).items():
             for seed in seeds:
                 for fold in folds:
-                    folder = tmp_path / part / arm / f"{seed}-{fold}"
+                    folder = tmp_path / part / backbone / arm / f"{seed}-{fold}"
                     folder.mkdir(parents=True)
                     table = predictions(right, fold, len(folds), images)
                     for name in names:
                         records.write_table(folder / records.predictions_file(name), table)
-                    place = {"part": part, "arm": arm, "seed": seed, "fold": fold, "folder": folder}
+                    place = {
+                        "part": part,
+                        "backbone": backbone,
+                        "arm": arm,
+                        "seed": seed,
+                        "fold": fold,
+                        "folder": folder,
+                    }
                     scores = {"balanced_accuracy": right, "n_images": len(table), "classes": list(CLASSES)}
                     rows.append(place | scores | facts)
         return pd.DataFrame(rows)
@@ -71,13 +87,30 @@ def test_a_clear_gain_is_supported_and_arms_that_did_not_run_are_left_out(make_r
     assert row.difference == pytest.approx(0.4) and row.low < 0.4 < row.high
     assert (row.verdict, row.seeds, row.lesions) == ("supported", 2, LESIONS)
     text = comparison.sentence(next(table.itertuples()))
-    assert text.startswith("released against baseline: supported. Balanced accuracy differs by +40.0 points (")
+    assert text.startswith(
+        "MobileNet 0.75, released against baseline: supported. Balanced accuracy differs by +40.0 points ("
+    )
 
 
 def test_the_same_arm_twice_is_equivalent(make_runs, analysis):
     runs = make_runs(arms={"baseline": 0.5, "released": 0.5})
     table = comparison.comparisons_table(runs, CLASSES, analysis)
     assert set(table.verdict) == {"equivalent"} and set(table.difference) == {0.0}
+
+
+def test_networks_are_compared_with_those_of_their_own_backbone_only(make_runs, analysis):
+    gains = {"vgg16": {"baseline": 0.5, "released": 0.9}, "resnet34": {"baseline": 0.7, "released": 0.7}}
+    runs = pd.concat([make_runs(arms=arms, backbone=name) for name, arms in reversed(gains.items())])
+    table = comparison.comparisons_table(runs, CLASSES, analysis).query("metric == 'balanced_accuracy'")
+    assert table.backbone.tolist() == ["vgg16", "resnet34"] and table.seeds.tolist() == [2, 2]
+    assert table.difference.tolist() == pytest.approx([0.4, 0])
+    assert comparison.tests_table(runs, CLASSES, analysis).difference.tolist() == pytest.approx([0.4, 0])
+    calibrated = comparison.calibration_table(runs, CLASSES)
+    assert (calibrated.backbone + " " + calibrated.arm).tolist() == [
+        *("vgg16 baseline", "vgg16 released", "resnet34 baseline", "resnet34 released")
+    ]
+    curves = comparison.reliability_curves(runs, CLASSES)
+    assert [len(axes.lines) for axes in figures.reliability_plot(curves, "t").axes] == [3, 3]
 
 
 def test_parts_without_a_comparison_or_with_a_leak_answer_nothing(make_runs, analysis):
@@ -121,10 +154,10 @@ def test_calibration_has_a_row_per_arm_in_their_order(make_runs):
 
 def test_reliability_is_drawn_for_every_arm(make_runs):
     curves = comparison.reliability_curves(make_runs(), CLASSES)
-    assert list(curves) == ["baseline", "released"]
+    assert curves.arm.unique().tolist() == ["baseline", "released"]
     images = len(predictions(1))
     for arm, right in (("baseline", 0.5), ("released", 0.9)):
-        (row,) = curves[arm].dropna().itertuples()  # every call has the same confidence
+        (row,) = curves[curves.arm == arm].dropna().itertuples()  # every call has the same confidence
         assert row.count == 2 * images and row.accuracy == pytest.approx(right, abs=0.02)
         assert row.confidence == pytest.approx(0.7)
     (axes,) = figures.reliability_plot(curves, "t").axes

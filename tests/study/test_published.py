@@ -11,9 +11,8 @@ from sklearn.model_selection import train_test_split
 from soft_attention import paths
 from soft_attention.data.batches import released_class_totals
 from soft_attention.data.catalog import HAM10000, ISIC2017
-from soft_attention.study.claims import PAIR
 from soft_attention.study.config import Study
-from soft_attention.study.published import published
+from soft_attention.study.published import NETWORK, published
 
 FILES = sorted((paths.PARAMS / "published").glob("*.csv"))
 CLASSES = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
@@ -73,7 +72,7 @@ def test_unknown_table_is_refused_with_the_nearest_name():
 
 
 def test_reported_accuracy_is_the_best_of_its_curve():
-    both = published("curves").merge(published("networks"), on=PAIR, suffixes=("", "_network"))
+    both = published("curves").merge(published("networks"), on=NETWORK, suffixes=("", "_network"))
     assert len(both) == 10
     known = both.dropna(subset="best_accuracy")
     assert known["best_accuracy"].tolist() == known["accuracy"].tolist()
@@ -83,7 +82,7 @@ def test_reported_accuracy_is_the_best_of_its_curve():
 
 
 def test_published_curves_are_those_of_the_notebooks():
-    curves = published("curves").set_index(PAIR)
+    curves = published("curves").set_index(NETWORK)
     columns = ["best_epoch", "min_loss_accuracy", "last30_mean", "last30_sd"]
     assert curves.loc[("inception_resnet_v2", "baseline"), columns].tolist() == [53, 0.8937, 0.871, 0.047]
     assert curves.loc[("inception_resnet_v2", "released"), columns].tolist() == [54, 0.9046, 0.897, 0.024]

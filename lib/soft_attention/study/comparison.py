@@ -1,17 +1,18 @@
 """The arms of a study beside each other: paired differences with intervals, tests, calibration, and verdicts.
 
-`runs` is the table of finished runs of one part, dataset and protocol (`records.load_runs`).
+`runs` is the table of finished runs of one part, dataset and protocol (`records.load_runs`). Networks of different
+backbones are never compared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from soft_attention.study import calibration, records, scores, statistics
+from soft_attention.study import calibration, records, scores, statistics, tables
 from soft_attention.study.config import Analysis
 from soft_attention.study.scores import LABELS
-from soft_attention.vocabulary import ARMS
+from soft_attention.vocabulary import BACKBONES
 
 MELANOMA = ("mel", "melanoma")  # its name in HAM10000 and in ISIC-2017
 SPECIFICITY = 0.9
@@ -57,45 +58,39 @@ def comparisons_table(
 ) -> pd.DataFrame:
     """Every comparison that the study fixed beforehand, on the endpoint and on the other metrics with a margin.
 
-    Columns: arm, reference, metric, seeds, images, lesions, difference with low and high, the p-value after Holm's
-    correction over the comparisons of a metric, the margin, the p-value of equivalence, and the verdict. Every lesion
-    counts the same (see `statistics.paired_bootstrap`). A comparison whose arms have not both run is left out.
+    Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-value after
+    Holm's correction over the comparisons of a metric, the margin, the p-value of equivalence, and the verdict. Every
+    lesion counts the same (see `statistics.paired_bootstrap`). A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
     found = {}
-    for arm, reference in analysis.comparisons:
-        paired = complete(runs, (arm, reference))
-        if len(paired):
-            tables = [predictions_of(paired, a, name) for a in (arm, reference)]
-            pairs = statistics.pair_predictions(*tables, classes)
-            differences = statistics.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
-            found |= {(arm, reference, metric): difference for metric, difference in differences.items()}
+    for place, paired in _comparisons(runs, analysis):
+        pairs = statistics.pair_predictions(*(predictions_of(paired, arm, name) for arm in place[1:]), classes)
+        differences = statistics.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
+        found |= {(*place, metric): difference for metric, difference in differences.items()}
     rows = []
     for metric in metrics:
-        family = {key: value for key, value in found.items() if key[2] == metric}
+        family = {key: value for key, value in found.items() if key[-1] == metric}
         corrected = statistics.holm([d.p_value() for d in family.values()]) if family else []
-        for (arm, reference, _), difference, p_value in zip(family, family.values(), corrected, strict=True):
-            rows.append(_row(arm, reference, metric, difference, float(p_value), analysis))
+        for place, difference, p_value in zip(family, family.values(), corrected, strict=True):
+            names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
+            rows.append(names | _numbers(difference, analysis.margins[metric], analysis.level, float(p_value)))
     return pd.DataFrame(rows)
 
 
 def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) -> pd.DataFrame:
     """The comparisons by other tests, each with its own idea of chance.
 
-    Columns: arm, reference; over runs, the mean difference of the endpoint with the interval and p-value of the
-    corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
+    Columns: backbone, arm, reference; over runs, the mean difference of the endpoint with the interval and p-value of
+    the corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
     standard deviations; and, over one image per lesion of the first seed, the images that only one arm calls correctly
     with McNemar's mid-p, and the AUC of melanoma against the rest with DeLong's p.
     """
     rows = []
-    for arm, reference in analysis.comparisons:
-        paired = complete(runs, (arm, reference))
-        if not len(paired):
-            continue
-        place = ["seed", "fold"]
-        values = paired.pivot(index=place, columns="arm", values=analysis.endpoint)
+    for (backbone, arm, reference), paired in _comparisons(runs, analysis):
+        values = paired.pivot(index=["seed", "fold"], columns="arm", values=analysis.endpoint)
         differences = (values[arm] - values[reference]).rename("difference").reset_index()
-        row = {"arm": arm, "reference": reference, "runs": len(differences)}
+        row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
         if (folds := runs["fold"].nunique()) > 1:
             t = statistics.corrected_t(differences["difference"], 1 / folds)
             low, high = t.interval(analysis.level)
@@ -108,21 +103,21 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
 
 
 def external_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Scores of each arm on the dataset's outside test set: means over the runs, and the number of images."""
+    """Scores of each backbone and arm on the dataset's outside test set: means over the runs, and the images."""
     metrics = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
     rows = []
     for run in runs.itertuples():
         found = scores.score(records.read_predictions(run.folder, "external"), run.classes)
-        rows.append({"arm": run.arm, "images": found["n_images"]} | {metric: found[metric] for metric in metrics})
-    return _arm_means(rows)
+        rows.append(_place(run) | {"images": found["n_images"]} | {metric: found[metric] for metric in metrics})
+    return _means(rows)
 
 
 def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """How far the probabilities of each arm can be trusted: means over its runs.
+    """How far the probabilities of each backbone and arm can be trusted: means over its runs.
 
-    Columns: arm, runs, brier, ece (expected calibration error), temperature (fitted on the validation images) and ece
-    after it; and for melanoma the sensitivity at a specificity of .9, with the threshold taken from the validation
-    images, beside the specificity that it has on the test images.
+    Columns: backbone, arm, runs, brier, ece (expected calibration error), temperature (fitted on the validation images)
+    and ece after it; and for melanoma the sensitivity at a specificity of .9, with the threshold taken from the
+    validation images, beside the specificity that it has on the test images.
     """
     rows = []
     melanoma = next((name for name in MELANOMA if name in classes), None)
@@ -130,8 +125,7 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
         test, validation = (records.read_predictions(run.folder, name) for name in ("test", "validation"))
         temperature = calibration.fit_temperature(validation, classes)
         cooled = calibration.apply_temperature(test, classes, temperature)
-        row = {
-            "arm": run.arm,
+        row = _place(run) | {
             "brier": calibration.brier(test, classes),
             "ece": calibration.expected_calibration_error(test, classes),
             "temperature": temperature,
@@ -141,43 +135,51 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
             point = calibration.sensitivity_at_specificity(validation, test, classes, melanoma, SPECIFICITY)
             row |= {"melanoma_sensitivity": point.sensitivity, "at_specificity": point.specificity}
         rows.append(row)
-    return _arm_means(rows)
+    return _means(rows)
 
 
-def reliability_curves(runs: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """`calibration.reliability` of each arm over all its test predictions, the runs one below the other."""
-    curves = {}
-    for arm in (name for name in ARMS if name in set(runs["arm"])):
-        table = predictions_of(runs, arm)
+def reliability_curves(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """`calibration.reliability` of each backbone and arm over all its test predictions: backbone, arm, its columns."""
+    curves = []
+    for (backbone, arm), rows in runs.groupby(["backbone", "arm"]):
+        table = predictions_of(rows, arm)
         table["image_id"] = table["image_id"] + " " + table["seed"].astype(str)  # once per seed
-        curves[arm] = calibration.reliability(table, classes)
-    return curves
+        curves.append(calibration.reliability(table, classes).assign(backbone=backbone, arm=arm))
+    return tables.ordered(pd.concat(curves))
 
 
 def sentence(row) -> str:
     """One row of `comparisons_table` for people, with its difference in points and what it rests on."""
-    return (
-        f"{row.arm} against {row.reference}: {row.verdict}. {LABELS[row.metric].capitalize()} differs by "
-        f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f}), "
-        f"{row.images:,} images of {row.lesions:,} lesions, {row.seeds} seeds."
-    )
+    arms = f"{BACKBONES[row.backbone].title}, {row.arm} against {row.reference}"
+    points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+    rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {row.seeds} {'seed' if row.seeds == 1 else 'seeds'}"
+    return f"{arms}: {row.verdict}. {LABELS[row.metric].capitalize()} differs by {points}, {rests_on}."
 
 
-def _arm_means(rows: list[dict]) -> pd.DataFrame:
-    """Means over the runs of each arm, arms in their order, with the number of runs."""
-    groups = pd.DataFrame(rows).groupby("arm", sort=False)
+def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """(backbone, arm, reference) and the runs of both arms, for every comparison whose arms have both run."""
+    for backbone in (name for name in BACKBONES if name in set(runs["backbone"])):
+        for arm, reference in analysis.comparisons:
+            paired = complete(runs[runs["backbone"] == backbone], (arm, reference))
+            if len(paired):
+                yield (backbone, arm, reference), paired
+
+
+def _place(run) -> dict[str, str]:
+    return {"backbone": run.backbone, "arm": run.arm}
+
+
+def _means(rows: list[dict]) -> pd.DataFrame:
+    """Means over the runs of each backbone and arm, in their order, with the number of runs."""
+    groups = pd.DataFrame(rows).groupby(["backbone", "arm"])
     table = groups.mean().reset_index()
-    table.insert(1, "runs", groups.size().to_numpy())
-    return table.sort_values("arm", key=lambda arms: arms.map(ARMS.index), ignore_index=True)
+    table.insert(2, "runs", groups.size().to_numpy())
+    return tables.ordered(table)
 
 
-def _row(arm: str, reference: str, metric: str, difference, p_value: float, analysis: Analysis) -> dict:
-    margin = analysis.margins[metric]
-    low, high = difference.interval(analysis.level)
+def _numbers(difference, margin: float, level: float, p_value: float) -> dict:
+    low, high = difference.interval(level)
     return {
-        "arm": arm,
-        "reference": reference,
-        "metric": metric,
         "seeds": difference.seeds,
         "images": difference.images,
         "lesions": difference.lesions,
@@ -187,19 +189,19 @@ def _row(arm: str, reference: str, metric: str, difference, p_value: float, anal
         "p_holm": p_value,
         "margin": margin,
         "p_equivalence": difference.p_equivalence(margin),
-        "verdict": statistics.verdict(difference, margin, analysis.level, p_value),
+        "verdict": statistics.verdict(difference, margin, level, p_value),
     }
 
 
 def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Sequence[str]) -> dict:
     """McNemar and DeLong on the first replicate, with one image of each lesion, as both tests want independent ones."""
     first = runs[runs["seed"] == runs["seed"].min()]
-    tables = []
+    pair = []
     for name in (arm, reference):
         table = predictions_of(first, name).sort_values("image_id")
-        tables.append(table[table["seed"] == table["seed"].min()].drop_duplicates("lesion_id"))
-    one, other = tables
-    probabilities = [table[list(classes)].to_numpy() for table in tables]
+        pair.append(table[table["seed"] == table["seed"].min()].drop_duplicates("lesion_id"))
+    one, other = pair
+    probabilities = [table[list(classes)].to_numpy() for table in pair]
     called = [np.asarray(classes)[p.argmax(axis=1)] == one["label"].to_numpy() for p in probabilities]
     counts = statistics.mcnemar_midp(*called)
     found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}

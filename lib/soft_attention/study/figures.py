@@ -10,6 +10,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from soft_attention.vocabulary import BACKBONES
+
 MAP_COLOURS = "magma"
 TIMES_UNIFORM = 4.0  # top of the colour scale of attention: four times the weight of a uniform map
 ARM_COLOURS = {"baseline": "#8d99ae", "control": "#b08968", "released": "#c8553d", "paper": "#4c6a92"}
@@ -204,7 +206,7 @@ def difference_plot(answers: Mapping[str, pd.DataFrame], metric: str, margin: fl
         axes.errorbar(
             100 * part["difference"], part["place"], xerr=width, fmt="o", capsize=3, color=ARM_COLOURS[arm], label=arm
         )
-    names = rows["part"] + ": " + rows["arm"] + " - " + rows["reference"]
+    names = rows["part"] + ", " + rows["backbone"] + ": " + rows["arm"] + " - " + rows["reference"]
     axes.set(yticks=place, yticklabels=names, xlabel=f"difference of {metric.replace('_', ' ')}, points")
     axes.set_title("What attention adds, with 95 % intervals")
     axes.invert_yaxis()
@@ -212,17 +214,23 @@ def difference_plot(answers: Mapping[str, pd.DataFrame], metric: str, margin: fl
     return figure
 
 
-def reliability_plot(curves: Mapping[str, pd.DataFrame], title: str) -> Figure:
-    """Accuracy beside confidence for each arm, from tables of `calibration.reliability`; the diagonal is honest."""
-    figure, axes = plt.subplots(figsize=(4.2, 3.6))
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="as sure as right")
-    for arm, table in curves.items():
-        shown = table.dropna()
-        axes.plot(shown["confidence"], shown["accuracy"], marker="o", markersize=3, color=ARM_COLOURS[arm], label=arm)
-    axes.set(
-        title=title, xlabel="confidence of the called class", ylabel="share called correctly", xlim=(0, 1), ylim=(0, 1)
-    )
-    axes.legend(fontsize=8)
+def reliability_plot(curves: pd.DataFrame, title: str) -> Figure:
+    """Accuracy beside confidence of each arm, one panel per backbone; the diagonal is honest.
+
+    `curves`: from `comparison.reliability_curves`.
+    """
+    groups = curves.dropna().groupby("backbone", sort=False)
+    figure, row = plt.subplots(1, len(groups), figsize=(3.2 * len(groups) + 1, 3.6), sharey=True, squeeze=False)
+    for axes, (backbone, arms) in zip(row[0], groups, strict=True):
+        axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="as sure as right")
+        for arm, table in arms.groupby("arm", sort=False):
+            place = table["confidence"], table["accuracy"]
+            axes.plot(*place, marker="o", markersize=3, color=ARM_COLOURS[arm], label=arm)
+        axes.set(xlabel="confidence of the called class", xlim=(0, 1), ylim=(0, 1))
+        axes.set_title(BACKBONES[backbone].title, fontsize=9, fontweight="normal", loc="center")
+    row[0][0].set_ylabel("share called correctly")
+    row[0][-1].legend(fontsize=8)
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
 

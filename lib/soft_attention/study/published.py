@@ -5,6 +5,8 @@ import pandas as pd
 from soft_attention import paths
 from soft_attention.errors import known
 
+NETWORK = ["backbone", "arm"]  # what names a published network in every table that has one
+
 
 def published(name: str) -> pd.DataFrame:
     """A table of `params/published/`, as it stands there: its header says what the columns are.

@@ -75,7 +75,7 @@ def interval_points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
             "high": [found[metric][1] for found in runs["intervals"]],
         }
     )
-    return _ordered(table).sort_values("name", kind="stable", ignore_index=True)
+    return ordered(table).sort_values("name", kind="stable", ignore_index=True)
 
 
 def networks_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +116,7 @@ def isic2017_table(runs: pd.DataFrame) -> pd.DataFrame:
     theirs = claims[["backbone", "arm"]].assign(
         source="published, " + claims["confidence"], task="not stated", sensitivity=claims["value"]
     )
-    table = pd.concat([_ordered(means).assign(source="ours"), theirs], ignore_index=True)
+    table = pd.concat([ordered(means).assign(source="ours"), theirs], ignore_index=True)
     return _whole(table)[["source", "backbone", "arm", "task", "runs", *TASK_METRICS]]
 
 
@@ -134,6 +134,13 @@ def attention_gain(runs: pd.DataFrame, reference: str = "baseline") -> pd.DataFr
     gains = _means(ours, keys, METRICS).rename(columns={"runs": "pairs"})
     table = _beside(gains, known_gains, keys, METRICS, how="left")
     return table.rename(columns=lambda name: f"{name}_gain" if name.endswith(METRICS) else name)
+
+
+def ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Sorted by backbone and arm, as the study lists them, then by class or task."""
+    rank = {name: place for place, name in enumerate((*BACKBONES, *ARMS))}
+    keys = [name for name in ("backbone", "arm", "class", "task") if name in table]
+    return table.sort_values(keys, key=lambda names: names.map(lambda name: rank.get(name, name)), ignore_index=True)
 
 
 def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
@@ -202,14 +209,7 @@ def _beside(
     table = ours.merge(published, on=keys, how=how)
     pairs = [name for metric in metrics for name in (metric, f"published_{metric}") if name in table]
     rest = [name for name in ours if name not in metrics]
-    return _whole(_ordered(table[[*rest, *pairs]]))
-
-
-def _ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """Sorted by backbone and arm, as the study lists them, then by class or task."""
-    rank = {name: place for place, name in enumerate((*BACKBONES, *ARMS))}
-    keys = [name for name in ("backbone", "arm", "class", "task") if name in table]
-    return table.sort_values(keys, key=lambda names: names.map(lambda name: rank.get(name, name)), ignore_index=True)
+    return _whole(ordered(table[[*rest, *pairs]]))
 
 
 def _whole(table: pd.DataFrame) -> pd.DataFrame:
