@@ -2,6 +2,9 @@
 
     python benchmarks/attention.py [--batch 16] [--rounds 5] [--no-step]
 
+The column `at most` is the ratio that a unit would reach whose maps cost nothing: only one weight per place, the sum of
+the channels, is multiplied with the features.
+
 Everything is measured side by side in one process: in every round each candidate runs once, and a ratio is the median
 over the rounds of the ratio within a round, so that a slow moment of the machine hits both sides.
 """
@@ -64,12 +67,17 @@ def seconds(function, *arguments, repeat=3):
     return (time.perf_counter() - start) / repeat
 
 
-def compare(first, second, features, rounds):
-    """Median seconds of both, and the median over the rounds of second / first."""
-    for function in (first, second):
+def multiplication(features):
+    """What every form of the unit must do at least."""
+    return features * tf.reduce_sum(features, axis=-1, keepdims=True)
+
+
+def compare(functions, features, rounds):
+    """Median seconds of each function, and the median over the rounds of last / each."""
+    for function in functions:
         seconds(function, features, repeat=1)  # tracing
-    pairs = np.array([(seconds(first, features), seconds(second, features)) for _ in range(rounds)])
-    return *np.median(pairs, axis=0), np.median(pairs[:, 1] / pairs[:, 0])
+    times = np.array([[seconds(function, features) for function in functions] for _ in range(rounds)])
+    return np.median(times, axis=0), np.median(times[:, -1:] / times, axis=0)
 
 
 def training_step(batch, rounds):
@@ -109,16 +117,14 @@ def main():
         f"{keras.distribution.list_devices()}"
     )
     print(f"forward + backward, batch {options.batch}, {HEADS} heads, median of {options.rounds} rounds\n")
-    print(f"{'map':12s} {'variant':10s} {'2-D form':>10s} {'3-D form':>10s} {'ratio':>7s}")
+    print(f"{'map':12s} {'variant':10s} {'2-D form':>10s} {'3-D form':>10s} {'ratio':>7s} {'at most':>8s}")
     for shape in SHAPES:
         features = tf.random.normal((options.batch, *shape))
         for variant, unit, literal in candidates(shape):
-            ours, theirs, ratio = compare(step(*unit), step(*literal), features, options.rounds)
-            name = "x".join(map(str, shape))
-            print(
-                f"{name:12s} {variant:10s} {ours * 1e3:7.1f} ms {theirs * 1e3:7.1f} ms {ratio:6.1f}x",
-                flush=True,
-            )
+            functions = step(*unit), step(multiplication, []), step(*literal)
+            (ours, _, theirs), (ratio, ceiling, _) = compare(functions, features, options.rounds)
+            times = f"{ours * 1e3:7.1f} ms {theirs * 1e3:7.1f} ms"
+            print(f"{'x'.join(map(str, shape)):12s} {variant:10s} {times} {ratio:6.1f}x {ceiling:7.1f}x", flush=True)
     if not options.no_step:
         training_step(options.batch, max(3, options.rounds // 2))
 

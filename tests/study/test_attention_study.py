@@ -42,11 +42,13 @@ def test_kept_features_give_the_same_maps_as_images(networks, images):
         assert maps == pytest.approx(by_features[1][name], abs=1e-4), name
 
 
-def test_shuffled_weights_are_the_same_numbers_elsewhere(networks):
-    copy = attention.shuffled(networks[0])
-    pairs = list(zip(networks[0].get_weights(), copy.get_weights(), strict=True))
+def test_shuffled_weights_are_the_same_numbers_elsewhere_and_come_back(networks):
+    before = networks[0].get_weights()
+    with attention.shuffled_weights(networks[0]):
+        pairs = list(zip(before, networks[0].get_weights(), strict=True))
     assert all(np.array_equal(np.sort(a, axis=None), np.sort(b, axis=None)) for a, b in pairs)
     assert any(not np.array_equal(a, b) for a, b in pairs)
+    assert all(np.array_equal(a, b) for a, b in zip(before, networks[0].get_weights(), strict=True))
 
 
 def test_randomisation_and_perturbations_have_their_entries(networks, images):

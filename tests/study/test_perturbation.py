@@ -28,12 +28,20 @@ def quarter(row, column):
     return maps
 
 
+def deletion(predict, images, *rest):
+    return perturbation.area_under_curve(predict, images, perturbation.painted_over(images), *rest)
+
+
+def insertion(predict, images, *rest):
+    return perturbation.area_under_curve(predict, perturbation.blurred(images), images, *rest)
+
+
 def test_deletion_is_low_and_insertion_high_where_the_map_marks_what_decides(images):
     classes = predict(images).argmax(axis=1)
     assert classes.tolist() == [1, 1]
     right, wrong, chance = quarter(0, 0), quarter(1, 1), perturbation.random_maps(2, (2, 2))
-    deleted = [perturbation.deletion(predict, images, maps, classes).mean() for maps in (right, chance, wrong)]
-    inserted = [perturbation.insertion(predict, images, maps, classes).mean() for maps in (right, chance, wrong)]
+    deleted = [deletion(predict, images, maps, classes).mean() for maps in (right, chance, wrong)]
+    inserted = [insertion(predict, images, maps, classes).mean() for maps in (right, chance, wrong)]
     assert deleted[0] < deleted[2] and deleted[0] <= deleted[1] <= deleted[2]
     assert inserted[0] > inserted[2] and inserted[0] >= inserted[1] >= inserted[2]
 
@@ -42,7 +50,7 @@ def test_a_prediction_that_does_not_depend_on_the_image_stays(images):
     def constant(images):
         return np.tile([0.3, 0.7], (len(images), 1))
 
-    for curve in (perturbation.deletion, perturbation.insertion):
+    for curve in (deletion, insertion):
         assert curve(constant, images, quarter(0, 0), np.array([1, 1])) == pytest.approx([0.7, 0.7])
 
 
@@ -51,5 +59,5 @@ def test_deletion_by_hand(images):
     maps = np.array([[[4.0, 3.0], [2.0, 1.0]]] * 2).repeat(8, axis=1).repeat(8, axis=2)
     left = (images[0].mean().astype(np.uint8) - 100) / 150
     expected = (1 / 2 + 3 * left + left / 2) / 4
-    found = perturbation.deletion(predict, images, maps, np.array([1, 1]), steps=4)
+    found = deletion(predict, images, maps, np.array([1, 1]), 4)
     assert found == pytest.approx([expected] * 2, abs=0.02)

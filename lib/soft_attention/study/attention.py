@@ -1,5 +1,7 @@
 """The attention of one run, beside other ways to look at the same images and with randomised weights."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -8,8 +10,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from soft_attention.model.attention import SoftAttention
-from soft_attention.model.networks import attention_maps, attention_unit, maps_of_features
-from soft_attention.study import features, perturbation, saliency, training
+from soft_attention.model.networks import attention_unit, maps_of_features
+from soft_attention.study import features, perturbation, saliency
 from soft_attention.study.gradcam import grad_cam
 
 MASK_SIZE = 64  # side in pixels at which maps and masks are compared: finer than any map here
@@ -74,36 +76,42 @@ def randomisation(network: keras.Model, images: np.ndarray, ways: dict[str, np.n
     is constant everywhere.
     """
     attention = ways[ATTENTION]
-    maps = attention_maps(shuffled(network), images).sum(axis=1)
+    with shuffled_weights(network):
+        maps = maps_of_features(attention_unit(network), _features_of_images(network, images)).sum(axis=1)
     return {
         "unit": _mean(saliency.rank_correlation(attention, ways["randomised unit"])),
         "network": _mean(saliency.rank_correlation(attention[: len(images)], maps)),
     }
 
 
-def shuffled(network: keras.Model, seed: int = 0) -> keras.Model:
-    """A copy of a network with every kernel's numbers in random order; biases and normalisations stay."""
-    copy = keras.models.clone_model(network)
-    rng = np.random.default_rng(seed)
-    weights = network.get_weights()
-    copy.set_weights([rng.permutation(w.ravel()).reshape(w.shape) if w.ndim > 1 else w for w in weights])
-    return copy
+@contextmanager
+def shuffled_weights(network: keras.Model, seed: int = 0) -> Iterator[None]:
+    """For a while every kernel of a network has its numbers in random order; biases and normalisations stay."""
+    rng, weights = np.random.default_rng(seed), network.get_weights()
+    network.set_weights([rng.permutation(w.ravel()).reshape(w.shape) if w.ndim > 1 else w for w in weights])
+    try:
+        yield
+    finally:
+        network.set_weights(weights)
 
 
 def perturbations(network: keras.Model, images: np.ndarray, ways: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """Insertion and deletion of `images` `(n, S, S, 3)` by each way's maps `(n, H, W)` and by chance, means."""
-    shape = ways[ATTENTION].shape[1:]
     compared = {name: ways[name] for name in (ATTENTION, "Grad-CAM", GAUSSIAN)}
-    compared["chance"] = perturbation.random_maps(len(images), shape)
+    compared["chance"] = perturbation.random_maps(len(images), ways[ATTENTION].shape[1:])
 
     def predict(changed: np.ndarray) -> np.ndarray:
-        return training.predict(network, changed, np.arange(len(changed)), batch_size=len(changed))
+        return features.divide(network)[1].predict(_features_of_images(network, changed), BATCH, verbose=0)
 
     classes = predict(images).argmax(axis=1)
+    turns = {
+        "insertion": (perturbation.blurred(images), images),
+        "deletion": (images, perturbation.painted_over(images)),
+    }
     return {
         name: {
-            "insertion": float(perturbation.insertion(predict, images, maps, classes).mean()),
-            "deletion": float(perturbation.deletion(predict, images, maps, classes).mean()),
+            measure: float(perturbation.area_under_curve(predict, first, last, maps, classes).mean())
+            for measure, (first, last) in turns.items()
         }
         for name, maps in tqdm(compared.items(), "Insertion and deletion")
     }
@@ -144,8 +152,17 @@ def _features(network: keras.Model, inputs: np.ndarray, rows: np.ndarray) -> np.
     """Float32 features (n, H, W, C) of some rows: kept ones as they are, of images those of the network's trunk."""
     if inputs.ndim == 5:
         return np.asarray(inputs[rows, 0], np.float32)
-    padded = np.resize(rows, BATCH)  # one batch shape, so that the graph is traced once
-    return features.divide(network)[0].predict_on_batch(np.asarray(inputs[padded]))[: len(rows)].astype(np.float32)
+    return _features_of_images(network, np.asarray(inputs[rows]))
+
+
+def _features_of_images(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Float32 features (n, H, W, C) of images (n, S, S, 3), in batches of one shape: a deep trunk is traced once."""
+    trunk, parts = features.divide(network)[0], []
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        padded = np.resize(batch, (BATCH, *batch.shape[1:]))
+        parts.append(trunk.predict_on_batch(padded)[: len(batch)])
+    return np.concatenate(parts).astype(np.float32)
 
 
 def _cam(network: keras.Model, values: np.ndarray) -> np.ndarray:
