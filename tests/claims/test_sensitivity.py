@@ -1,5 +1,7 @@
 """Which counts the published ISIC-2017 sensitivity can be."""
 
+import logging
+
 import pytest
 
 from soft_attention.claims.sensitivity import averages_check, sensitivity_check
@@ -49,3 +51,8 @@ def test_a_value_that_is_no_printed_share_is_refused():
         sensitivity_check(91.6)
     with pytest.raises(ValueError, match=r"the share 0\.9161 has more than 3 decimals"):
         averages_check(0.9161)
+
+
+def test_the_library_behind_the_check_does_not_report_every_step(caplog):
+    sensitivity_check()
+    assert not caplog.records and not logging.getLogger("mlscorecheck").isEnabledFor(logging.INFO)
