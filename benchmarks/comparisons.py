@@ -145,7 +145,7 @@ def judge(pairs: pd.DataFrame, effect: float, margin: float, draws: int, rng: np
             for name, values in alternatives(found, drawn, rng).items()
         },
         "finds a difference: bootstrap": bootstrap.p_value() < 1 - LEVEL,
-        "finds a difference: corrected t over runs": corrected_t(runs, 1 / FOLDS).p_value() < 1 - LEVEL,
+        "finds a difference: corrected t over runs": corrected_t(runs, 1 / (FOLDS - 1)).p_value() < 1 - LEVEL,
         "finds a difference: McNemar, one image per lesion": mcnemar_midp(*single.to_numpy().T).p_value < 1 - LEVEL,
         "finds a difference: McNemar, all images": mcnemar_midp(*first.to_numpy().T).p_value < 1 - LEVEL,
         "finds equivalence: bootstrap": bootstrap.p_equivalence(margin) < 1 - LEVEL,

@@ -40,9 +40,9 @@ def test_runs_of_the_released_protocol_speak_to_the_claimed_scores(make_part):
     found = own_results(parts, {"small": answer()}, Analysis())
     assert found["precision"] == "VGG16, small: .512 in one training."
     assert found["precision_gain"] == "VGG16, small: .512 against .500 without attention (+1.2 points)."
-    assert found["test_images"] == "VGG16, small: 828 in each of 1 draws."
+    assert found["test_images"] == "VGG16, small: 828 in one draw."
     assert found["title"].startswith("VGG16, small: released against baseline: undecided at this scale. Balanced")
-    assert "+1.2 points (-1.0 to +3.4), 828 images of 828 lesions, 1 seed." in found["title"]
+    assert "+1.2 points (-1.0 to +3.4), 828 images of 828 lesions, one training each," in found["title"]
     assert "isic2017_sensitivity" not in found
     examined_claims(found)  # every id is a claim's
 

@@ -10,6 +10,7 @@ from soft_attention.study.config import Analysis
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 LESIONS = 140
+GAINS = (("resnet34", 0.9), ("vgg16", 0.6))
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def make_runs(tmp_path, monkeypatch):
                         "folder": folder,
                     }
                     scores = {"balanced_accuracy": right, "n_images": len(table), "classes": list(CLASSES)}
+                    scores["split_folds"] = 5
                     rows.append(place | scores | facts)
         return pd.DataFrame(rows)
 
@@ -130,12 +132,27 @@ def test_only_whole_seeds_that_both_arms_finished_are_compared(make_runs, analys
     assert comparison.comparisons_table(cut, CLASSES, analysis).seeds.tolist() == [2, 2]
 
 
-def test_every_run_is_a_replicate_on_the_outside_test_set(make_runs, analysis):
+def test_folds_that_predict_the_same_images_are_one_replicate_of_their_seed(make_runs, analysis):
     runs = make_runs(folds=(0,), names=("test", "external"))
     both = pd.concat([runs, runs.assign(fold=1)])
-    assert comparison.predictions_of(both, "baseline", "external").seed.nunique() == 4
-    assert comparison.predictions_of(both, "baseline").seed.nunique() == 2
+    once, twice = (comparison.comparisons_table(each, CLASSES, analysis, "external").iloc[0] for each in (runs, both))
+    assert (twice.seeds, twice.images, twice.lesions) == (once.seeds, once.images, once.lesions) == (2, 187, LESIONS)
+    assert twice.difference == pytest.approx(once.difference)
     assert comparison.external_table(runs).arm.tolist() == ["baseline", "released"]
+
+
+def test_one_training_of_each_arm_decides_nothing(make_runs, analysis):
+    table = comparison.comparisons_table(make_runs(seeds=(0,)), CLASSES, analysis)
+    assert table.low[0] > 0.2 and set(table.verdict) == {"undecided at this scale"}
+    assert "one training each, so the interval is for other lesions only" in comparison.sentence(table.iloc[0])
+
+
+def test_equivalence_is_corrected_for_the_family_too(make_runs, monkeypatch):
+    runs = make_runs(arms={"baseline": 0.5, "released": 0.5, "paper": 0.5})
+    alone = Analysis(comparisons=[("released", "baseline")], draws=200)
+    family = Analysis(comparisons=[("released", "baseline"), ("paper", "baseline")], draws=200)
+    one, two = (comparison.comparisons_table(runs, CLASSES, each).p_equivalence_holm[0] for each in (alone, family))
+    assert two == pytest.approx(2 * one)
 
 
 def test_other_tests_agree_on_a_clear_gain(make_runs, analysis):
@@ -171,17 +188,21 @@ def test_the_ledger_finds_what_was_put_in(make_runs):
     frozen = make_runs(arms={"baseline": 0.5, "released": 0.6})
     leak = make_runs("leak", arms={"baseline": 0.7, "released": 0.8}, images=one_each)
     weighted = make_runs("melanoma_weight", arms={"baseline": 0.4, "released": 0.5})
-    table = ledger.ledger({"frozen": frozen, "leak": leak, "melanoma_weight": weighted}, CLASSES).set_index("entry")
+    table = ledger.ledger({"frozen": frozen, "leak": leak, "melanoma_weight": weighted}).set_index("entry")
     assert table.loc["attention itself", "balanced_accuracy"] == pytest.approx(10, abs=0.8)
     assert table.loc["leakage, all tested lesions", "balanced_accuracy"] == pytest.approx(20, abs=0.8)
-    assert table["trainings"].tolist()[:2] == [4, 4] and table["trainings"].tolist()[2:] == [8, 8, 8]
+    assert table["trainings"].tolist() == [4, 4, 4, 8, 8, 8]
     assert table.loc["leakage, lesions that leak", "images"] == sum(lesion % 3 == 0 for lesion in range(LESIONS))
     assert table.loc["melanoma weight 5", "balanced_accuracy"] == pytest.approx(-10, abs=0.8)
     clean = pd.concat([predictions(0.5, fold, 2) for fold in (0, 1)])
     single = clean[~clean.lesion_id.duplicated(keep=False)]
     expected = 100 * (accuracy(single) - accuracy(clean))
     assert table.loc["only lesions with a single image", "accuracy"] == pytest.approx(expected)
-    for metric in ledger.METRICS:
+    nevi = table.loc["weighting by class frequency"]
+    assert nevi["accuracy"] == pytest.approx(100 * (accuracy(clean) - 0.5), abs=0.8) and np.isnan(
+        nevi["balanced_accuracy"]
+    )
+    for metric in ("accuracy", "weighted_precision"):
         assert (table[f"{metric}_low"] <= table[metric] + 1e-9).all()
         assert (table[metric] <= table[f"{metric}_high"] + 1e-9).all()
 
@@ -193,13 +214,23 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
     for folder in redraws.folder:
         records.write_table(folder / records.predictions_file("validation-choice"), predictions(0.5))
     scored = redraws.assign(accuracy=redraws.balanced_accuracy, weighted_precision=redraws.balanced_accuracy)
-    table = ledger.ledger({"frozen": make_runs(), "redraws": scored}, CLASSES).set_index("entry")
+    table = ledger.ledger({"frozen": make_runs(), "redraws": scored}).set_index("entry")
     assert table.loc["checkpoint chosen on the test set", "balanced_accuracy"] == pytest.approx(15, abs=0.8)
-    assert table.loc["luck of the split", "accuracy"] == pytest.approx(10, abs=0.8)
+    luck = table.loc["luck of split and training"]
+    assert luck["accuracy"] == pytest.approx(10, abs=0.8) and luck["range"] == ledger.SPREAD
+    (legend,) = [axes.get_legend() for axes in figures.ledger_plot(table.reset_index(), ledger.METRICS).axes[-1:]]
+    assert [text.get_text() for text in legend.get_texts()] == [ledger.INTERVAL, ledger.SPREAD]
 
 
 def test_a_study_without_the_parts_has_no_ledger(make_runs):
-    assert ledger.ledger({"synthetic-clean": make_runs("")}, CLASSES).empty
+    assert ledger.ledger({"synthetic-clean": make_runs("")}).empty
+
+
+def test_every_backbone_has_its_own_ledger(make_runs):
+    runs = pd.concat([make_runs(backbone=name, arms={"baseline": 0.5, "released": right}) for name, right in GAINS])
+    table = ledger.ledger({"frozen": runs}).query("entry == 'attention itself'")
+    assert table.backbone.tolist() == ["vgg16", "resnet34"]
+    assert table.balanced_accuracy.tolist() == pytest.approx([10, 40], abs=0.8)
 
 
 def test_the_published_gains_are_those_of_the_table():

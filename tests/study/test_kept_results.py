@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from soft_attention import paths
-from soft_attention.study import comparison, ledger, records, tables
+from soft_attention.study import comparison, records, tables
 from soft_attention.study.config import Study
 
 STUDY, PART = "cpu", "frozen"
@@ -32,7 +32,3 @@ def test_scores_of_the_networks(runs):
 def test_differences_of_the_arms_and_their_verdicts(runs):
     found = comparison.comparisons_table(runs, runs["classes"].iloc[0], Study.load(STUDY).analysis)
     assert_is_kept(found, f"comparisons-{PART}")
-
-
-def test_weighted_beside_macro_scores(runs):
-    assert_is_kept(ledger.flattery(runs), "flattery")

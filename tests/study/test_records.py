@@ -123,13 +123,13 @@ def test_json_that_fails_leaves_nothing(tmp_path):
 def test_attention_has_one_row_per_way_to_look(finished):
     assert records.load_attention("mine").empty
     means = {"energy": 0.5, "pointing": 1.0, "iou": 0.2, "entropy": 0.9}
-    found = {"images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
+    found = {"perturbed_images": 7, "images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
     found |= {"rank_correlation_with_random": {"unit": 0.2, "network": None}}
-    found |= {"perturbations": {"attention": {"insertion": 0.6, "deletion": 0.4}}}
+    found |= {"perturbations": {"attention": {"insertion": 0.6, "deletion": 0.4}, "chance": {"deletion": 0.5}}}
     records.write_json(finished / "attention.json", found | {"scores": {"attention": means, "uniform": means}})
     table = records.load_attention("mine")
-    assert list(table["map"]) == ["attention", "uniform"]
-    assert table["energy"].tolist() == [0.5, 0.5]
+    assert list(table["map"]) == ["attention", "uniform", "chance"]
+    assert table["energy"].tolist()[:2] == [0.5, 0.5] and table["deletion"].tolist()[2] == 0.5
     assert table["rank_unit"].tolist()[0] == 0.2 and np.isnan(table["rank_unit"][1])
     assert table["insertion"].tolist()[0] == 0.6 and np.isnan(table["insertion"][1])
 

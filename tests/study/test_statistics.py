@@ -41,7 +41,9 @@ def runs_of_an_arm(rng, facts, seeds=(0, 1, 2), lean=1.0):
     for seed in seeds:
         raw = np.exp(rng.normal(size=(len(facts), 3)) + lean * np.eye(3)[pd.Index(ABC).get_indexer(facts["label"])])
         probabilities = pd.DataFrame(raw / raw.sum(axis=1, keepdims=True), columns=list(ABC), index=facts.index)
-        tables.append(facts.join(probabilities).assign(seed=seed).sample(frac=1, random_state=rng.integers(2**32)))
+        tables.append(
+            facts.join(probabilities).assign(seed=seed, fold=0).sample(frac=1, random_state=rng.integers(2**32))
+        )
     return pd.concat(tables, ignore_index=True)
 
 
@@ -72,7 +74,7 @@ def hand_pairs(truth, arm, reference, lesions=None, seed=0):
 def test_pairs_are_matched_by_seed_and_image():
     arm, reference = two_arms()
     pairs = pair_predictions(arm, reference, ABC)
-    assert list(pairs) == ["seed", "image_id", "lesion_id", "truth", "arm", "reference"]
+    assert list(pairs) == ["seed", "fold", "image_id", "lesion_id", "truth", "arm", "reference"]
     for table, name in ((arm, "arm"), (reference, "reference")):
         rows = table.set_index(["seed", "image_id"]).loc[list(zip(pairs["seed"], pairs["image_id"], strict=True))]
         assert (rows[list(ABC)].to_numpy().argmax(axis=1) == pairs[name]).all()
@@ -82,16 +84,17 @@ def test_pairs_are_matched_by_seed_and_image():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t[t["seed"] < 2], "only one of the arms has predictions of seed 2"),
-        (lambda t: t[t["image_id"] != "i3"], "the arms of seed 0 differ in their images"),
+        (lambda t: t[t["seed"] < 2], "only one of the arms has predictions of seed 2, fold 0"),
+        (lambda t: t[t["image_id"] != "i3"], "the arms of seed 0, fold 0 differ in their images"),
         (
             lambda t: t.assign(image_id=t["image_id"].replace("i3", "other")),
-            "the arms of seed 0 differ in their images",
+            "the arms of seed 0, fold 0 differ in their images",
         ),
-        (lambda t: t.assign(lesion_id=t["image_id"]), "the arms of seed 0 differ in their images, lesions"),
-        (lambda t: t.assign(label="a"), "the arms of seed 0 differ in their images, lesions or labels"),
+        (lambda t: t.assign(lesion_id=t["image_id"]), "the arms of seed 0, fold 0 differ in their images, lesions"),
+        (lambda t: t.assign(label="a"), "the arms of seed 0, fold 0 differ in their images, lesions or labels"),
         (lambda t: pd.concat([t, t[t["seed"] == 1]]), "is predicted more than once"),
         (lambda t: t.drop(columns="seed"), "lack the column seed"),
+        (lambda t: t.drop(columns="fold"), "lack the column fold"),
         (lambda t: t[:0], "hold no image"),
         (lambda t: t.assign(a=2.0), "has a probability outside 0 to 1"),
     ],
@@ -157,8 +160,9 @@ def test_a_draw_takes_the_same_lesions_for_both_arms_and_every_seed(metric):
 def sklearn_score(metric, truth, called):
     if metric == "accuracy":
         return metrics.accuracy_score(truth, called)
-    if metric == "weighted_precision":
-        return metrics.precision_score(truth, called, average="weighted", zero_division=0)
+    if metric.endswith("_precision"):
+        average = metric.removesuffix("_precision")
+        return metrics.precision_score(truth, called, labels=range(3), average=average, zero_division=0)
     recall = metrics.recall_score(truth, called, labels=range(3), average=None)
     return recall[1] if metric == "recall_b" else recall.mean()  # every class is in every draw
 
@@ -429,7 +433,7 @@ def test_impossible_areas_are_refused(arguments, message):
 
 
 def test_corrected_t_by_hand():
-    difference = corrected_t([0.00, 0.01, 0.02, 0.03, 0.04], 0.2)
+    difference = corrected_t([0.00, 0.01, 0.02, 0.03, 0.04], 0.25)
     error = np.sqrt((1 / 5 + 1 / 4) * 0.00025)
     assert difference.estimate == pytest.approx(0.02)
     assert difference.standard_error == pytest.approx(error)
@@ -447,7 +451,7 @@ def test_corrected_t_becomes_the_usual_one_without_shared_training():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(([0.1], 0.2), "at least two runs"), (([0.1, 0.2], 1.0), "test_share must be between 0 and 1, not 1.0")],
+    [(([0.1], 0.2), "at least two runs"), (([0.1, 0.2], 0.0), "tested_per_trained must be above 0, not 0.0")],
 )
 def test_impossible_runs_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -200,7 +200,8 @@ def _on_recall(before: pd.Series, after: pd.Series) -> tuple[str, str, str]:
         f"it {share(attended['recall_low'])} to {share(attended['recall_high'])} (95 %). One of the "
         f"{rare['test_images']} dermatofibromas moves the recall of its class by {rare['recall_points']:.1f} points "
         f"and the macro recall by {rare['macro_recall_points']:.1f}.",
-        f"{UNDECIDED}: too few images of the rare classes",
+        f"{UNCHECKABLE}: the paper's tables could not be opened; in the notebooks' recalls, too few images of the rare "
+        "classes decide",
     )
 
 

@@ -104,9 +104,11 @@ def _both_arms(runs: pd.DataFrame, metric: str) -> str:
 
 def _test_images(runs: pd.DataFrame) -> str:
     counts = sorted({int(count) for count in runs["n_images"]})
-    return f"{', '.join(map(str, counts))} in each of {runs['seed'].nunique()} draws."
+    draws = runs["seed"].nunique()
+    return f"{', '.join(map(str, counts))} in {f'each of {draws} draws' if draws > 1 else 'one draw'}."
 
 
 def _sensitivities(runs: pd.DataFrame) -> str:
     tasks = tables.isic2017_table(runs).query("source == 'ours' and arm == @ATTENDED")
-    return ", ".join(f"{row.task.replace('_', ' ')} {share(row.sensitivity)}" for row in tasks.itertuples()) + "."
+    found = ", ".join(f"{row.task.replace('_', ' ')} {share(row.sensitivity)}" for row in tasks.itertuples())
+    return f"{found}." if found else ""

@@ -15,7 +15,7 @@ from soft_attention.study import features, perturbation, saliency
 from soft_attention.study.gradcam import grad_cam
 
 MASK_SIZE = 64  # side in pixels at which maps and masks are compared: finer than any map here
-ATTENTION, GAUSSIAN = "attention", "centred Gaussian"
+ATTENTION, GAUSSIAN, UNIFORM = "attention", "centred Gaussian", "uniform"
 BATCH = 64
 
 
@@ -56,7 +56,7 @@ def ways_to_look(
     ways = {name: np.concatenate(parts) for name, parts in ways.items()}
     shape = ways[ATTENTION].shape
     ways[GAUSSIAN] = np.broadcast_to(saliency.centred_gaussian(shape[1:]), shape)
-    ways["uniform"] = np.broadcast_to(saliency.uniform_map(shape[1:]), shape)
+    ways[UNIFORM] = np.broadcast_to(saliency.uniform_map(shape[1:]), shape)
     return np.concatenate(heads), ways
 
 
@@ -97,7 +97,7 @@ def shuffled_weights(network: keras.Model, seed: int = 0) -> Iterator[None]:
 
 def perturbations(network: keras.Model, images: np.ndarray, ways: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """Insertion and deletion of `images` `(n, S, S, 3)` by each way's maps `(n, H, W)` and by chance, means."""
-    compared = {name: ways[name] for name in (ATTENTION, "Grad-CAM", GAUSSIAN)}
+    compared = {name: maps for name, maps in ways.items() if name != UNIFORM}  # it ranks no place above another
     compared["chance"] = perturbation.random_maps(len(images), ways[ATTENTION].shape[1:])
 
     def predict(changed: np.ndarray) -> np.ndarray:

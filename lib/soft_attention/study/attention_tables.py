@@ -11,9 +11,13 @@ PLACE = ["part", "dataset", "protocol", "backbone", "arm"]
 
 
 def means_table(attention: pd.DataFrame) -> pd.DataFrame:
-    """Mean scores of each way to look, over images and runs, from `records.load_attention`."""
+    """Mean scores of each way to look, over images and runs, from `records.load_attention`.
+
+    Insertion and deletion are measured on `perturbed_images` of each run; `chance` takes their places in random order.
+    """
     groups = attention.groupby([*PLACE, "map"], sort=False)
-    numbers = ["energy", "pointing", "iou", "entropy", "effective_cells", "insertion", "deletion", "head_correlation"]
+    numbers = ["energy", "pointing", "iou", "entropy", "effective_cells", "head_correlation"]
+    numbers += ["perturbed_images", "insertion", "deletion"]
     table = groups[[name for name in numbers if name in attention]].mean()
     table.insert(0, "runs", groups.size())
     return table.reset_index()
@@ -38,7 +42,7 @@ def lift_by_group(attention: pd.DataFrame) -> pd.DataFrame:
     """The lift of `lift_table` for the attention, by class and by thirds of the lesions' share of the image."""
     rows = []
     for place, _, energies in _arms(attention):
-        thirds = pd.qcut(energies["area"], 3, labels=SIZES)
+        thirds = pd.cut(energies["area"].rank(pct=True, method="first"), [0, 1 / 3, 2 / 3, 1], labels=SIZES)
         for column, groups in (("class", energies["label"]), ("size", thirds)):
             for name, part in energies.groupby(groups, observed=True):
                 facts = {"by": column, "group": str(name), "lesions": part["lesion_id"].nunique()}

@@ -4,7 +4,7 @@
 backbones are never compared.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,16 +19,9 @@ SPECIFICITY = 0.9
 
 
 def predictions_of(runs: pd.DataFrame, arm: str, name: str = "test") -> pd.DataFrame:
-    """The predictions of all runs of an arm, one below the other, with the columns run and seed.
-
-    The seed tells the replicates apart. A replicate is what covers every image once: of test folds all folds of a seed
-    together, otherwise each run.
-    """
-    whole = name == "external" or runs["fold"].nunique() == 1
+    """The predictions of all runs of an arm, one below the other, with the columns seed and fold."""
     parts = [
-        records.read_predictions(run.folder, name).assign(
-            seed=1000 * run.seed + run.fold if whole else run.seed, run=f"{run.arm} {run.seed} {run.fold}"
-        )
+        records.read_predictions(run.folder, name).assign(seed=run.seed, fold=run.fold)
         for run in runs[runs["arm"] == arm].itertuples()
     ]
     return pd.concat(parts, ignore_index=True)
@@ -45,12 +38,12 @@ def complete(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
 
 def answers(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str, pd.DataFrame]:
     """`comparisons_table` of every part that answers the study's question: arms to compare, and nothing injected."""
-    tables = {
+    found = {
         name: comparisons_table(runs, runs["classes"].iloc[0], analysis)
         for name, runs in parts.items()
         if not runs["leak"].any()
     }
-    return {name: table for name, table in tables.items() if len(table)}
+    return {name: table for name, table in found.items() if len(table)}
 
 
 def comparisons_table(
@@ -58,9 +51,10 @@ def comparisons_table(
 ) -> pd.DataFrame:
     """Every comparison that the study fixed beforehand, on the endpoint and on the other metrics with a margin.
 
-    Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-value after
-    Holm's correction over the comparisons of a metric, the margin, the p-value of equivalence, and the verdict. Every
-    lesion counts the same (see `statistics.paired_bootstrap`). A comparison whose arms have not both run is left out.
+    Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
+    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, and the verdict.
+    Every lesion counts the same (see `statistics.paired_bootstrap`). One training of each arm decides nothing, whatever
+    the lesions say. A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
     found = {}
@@ -71,10 +65,16 @@ def comparisons_table(
     rows = []
     for metric in metrics:
         family = {key: value for key, value in found.items() if key[-1] == metric}
-        corrected = statistics.holm([d.p_value() for d in family.values()]) if family else []
-        for place, difference, p_value in zip(family, family.values(), corrected, strict=True):
+        if not family:
+            continue
+        margin = analysis.margins[metric]
+        p_values = [
+            _holm(d.p_value() for d in family.values()),
+            _holm(d.p_equivalence(margin) for d in family.values()),
+        ]
+        for place, difference, *corrected in zip(family, family.values(), *p_values, strict=True):
             names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
-            rows.append(names | _numbers(difference, analysis.margins[metric], analysis.level, float(p_value)))
+            rows.append(names | _numbers(difference, margin, analysis.level, *corrected))
     return pd.DataFrame(rows)
 
 
@@ -83,16 +83,17 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
 
     Columns: backbone, arm, reference; over runs, the mean difference of the endpoint with the interval and p-value of
     the corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
-    standard deviations; and, over one image per lesion of the first seed, the images that only one arm calls correctly
-    with McNemar's mid-p, and the AUC of melanoma against the rest with DeLong's p.
+    standard deviations; and, of the first seed's networks, the images that only one arm calls correctly with McNemar's
+    mid-p (one image per lesion), and the AUC of melanoma against the rest with DeLong's p (lesion by lesion). A run's
+    score counts every image the same and is taken fold by fold, so the mean is not that of `comparisons_table`.
     """
     rows = []
     for (backbone, arm, reference), paired in _comparisons(runs, analysis):
         values = paired.pivot(index=["seed", "fold"], columns="arm", values=analysis.endpoint)
         differences = (values[arm] - values[reference]).rename("difference").reset_index()
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
-        if (folds := runs["fold"].nunique()) > 1:
-            t = statistics.corrected_t(differences["difference"], 1 / folds)
+        if runs["fold"].nunique() > 1:
+            t = statistics.corrected_t(differences["difference"], _tested_per_trained(paired))
             low, high = t.interval(analysis.level)
             row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
         if min(differences["seed"].nunique(), differences["fold"].nunique()) > 1:
@@ -143,16 +144,17 @@ def reliability_curves(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
     curves = []
     for (backbone, arm), rows in runs.groupby(["backbone", "arm"]):
         table = predictions_of(rows, arm)
-        table["image_id"] = table["image_id"] + " " + table["seed"].astype(str)  # once per seed
+        table["image_id"] += " " + table["seed"].astype(str)  # once per seed
         curves.append(calibration.reliability(table, classes).assign(backbone=backbone, arm=arm))
     return tables.ordered(pd.concat(curves))
 
 
 def sentence(row) -> str:
     """One row of `comparisons_table` for people, with its difference in points and what it rests on."""
+    seeds = f"{row.seeds} seeds" if row.seeds > 1 else "one training each, so the interval is for other lesions only"
     arms = f"{BACKBONES[row.backbone].title}, {row.arm} against {row.reference}"
     points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
-    rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {row.seeds} {'seed' if row.seeds == 1 else 'seeds'}"
+    rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
     return f"{arms}: {row.verdict}. {LABELS[row.metric].capitalize()} differs by {points}, {rests_on}."
 
 
@@ -177,8 +179,13 @@ def _means(rows: list[dict]) -> pd.DataFrame:
     return tables.ordered(table)
 
 
-def _numbers(difference, margin: float, level: float, p_value: float) -> dict:
+def _holm(p_values: Iterable[float]) -> list[float]:
+    return statistics.holm(list(p_values)).tolist()
+
+
+def _numbers(difference, margin: float, level: float, p_value: float, p_equivalence: float) -> dict:
     low, high = difference.interval(level)
+    verdict = statistics.verdict(difference, margin, level, p_value, p_equivalence)
     return {
         "seeds": difference.seeds,
         "images": difference.images,
@@ -188,26 +195,30 @@ def _numbers(difference, margin: float, level: float, p_value: float) -> dict:
         "high": high,
         "p_holm": p_value,
         "margin": margin,
-        "p_equivalence": difference.p_equivalence(margin),
-        "verdict": statistics.verdict(difference, margin, level, p_value),
+        "p_equivalence_holm": p_equivalence,
+        "verdict": verdict if difference.seeds > 1 else statistics.UNDECIDED,
     }
 
 
+def _tested_per_trained(runs: pd.DataFrame) -> float:
+    """Images tested in a run over images trained on, means over the runs of whole seeds of the protocol `clean`."""
+    tested = runs["n_images"].mean()
+    chosen_by = np.mean([len(records.read_predictions(folder, "validation")) for folder in runs["folder"]])
+    return tested / (tested * runs["split_folds"].iloc[0] - tested - chosen_by)
+
+
 def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Sequence[str]) -> dict:
-    """McNemar and DeLong on the first replicate, with one image of each lesion, as both tests want independent ones."""
+    """McNemar on one image of each lesion, as it wants independent ones, and DeLong on all, lesion by lesion."""
     first = runs[runs["seed"] == runs["seed"].min()]
-    pair = []
-    for name in (arm, reference):
-        table = predictions_of(first, name).sort_values("image_id")
-        pair.append(table[table["seed"] == table["seed"].min()].drop_duplicates("lesion_id"))
-    one, other = pair
-    probabilities = [table[list(classes)].to_numpy() for table in pair]
-    called = [np.asarray(classes)[p.argmax(axis=1)] == one["label"].to_numpy() for p in probabilities]
-    counts = statistics.mcnemar_midp(*called)
+    one, other = (predictions_of(first, name).sort_values("image_id", ignore_index=True) for name in (arm, reference))
+    single = ~one["lesion_id"].duplicated()
+    called = [np.asarray(classes)[table[list(classes)].to_numpy().argmax(axis=1)] for table in (one, other)]
+    counts = statistics.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
     found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}
     found["p_mcnemar"] = counts.p_value
-    if melanoma := next((name for name in MELANOMA if name in classes), None):
-        positive = (one["label"] == melanoma).to_numpy()
-        auc = statistics.delong(positive, one[melanoma].to_numpy(), other[melanoma].to_numpy())
+    melanoma = next((name for name in MELANOMA if name in classes), None)
+    positive = one["label"] == melanoma
+    if min(one["lesion_id"][kind].nunique() for kind in (positive, ~positive)) > 1:
+        auc = statistics.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
         found |= {"melanoma_auc_difference": auc.estimate, "p_delong": auc.p_value()}
     return found

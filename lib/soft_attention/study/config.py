@@ -167,7 +167,7 @@ class Analysis(_Strict):
     )
     level: float = Field(0.95, gt=0.5, lt=1, description="of every interval")
     draws: int = Field(10_000, ge=100, description="of the bootstrap")
-    perturbed_images: int = Field(14, ge=0, description="images of a run that insertion and deletion are measured on")
+    perturbed_images: int = Field(14, ge=1, description="images of a run that insertion and deletion are measured on")
 
     @field_validator("comparisons", mode="before")
     @classmethod

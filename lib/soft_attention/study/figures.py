@@ -235,17 +235,20 @@ def reliability_plot(curves: pd.DataFrame, title: str) -> Figure:
 
 
 def ledger_plot(entries: pd.DataFrame, metrics: Sequence[str]) -> Figure:
-    """The entries of the bias ledger in points with their intervals: one panel per metric."""
+    """The entries of the bias ledger in points, one panel per metric; an open mark has a spread, no interval."""
     figure, row = plt.subplots(1, len(metrics), figsize=(3 * len(metrics) + 2, 0.42 * len(entries) + 1.3), sharey=True)
     place = np.arange(len(entries))
     for axes, metric in zip(row, metrics, strict=True):
-        values = entries[metric]
-        width = np.abs([values - entries[f"{metric}_low"], entries[f"{metric}_high"] - values])
         axes.axvline(0, color="0.4", linewidth=1)
-        axes.errorbar(values, place, xerr=width, fmt="o", capsize=3, color="#27567b")
+        for fill, (kind, part) in zip(("#27567b", "white"), entries.assign(place=place).groupby("range"), strict=False):
+            width = np.abs([part[metric] - part[f"{metric}_low"], part[f"{metric}_high"] - part[metric]])
+            style = {"fmt": "o", "capsize": 3, "color": "#27567b", "markerfacecolor": fill}
+            axes.errorbar(part[metric], part["place"], xerr=width, label=kind, **style)
         axes.set_title(metric.replace("_", " "), fontsize=9, fontweight="normal", loc="center")
         axes.set_xlabel("points")
-    row[0].set(yticks=place, yticklabels=entries["entry"])
+    several = entries["backbone"].nunique() > 1
+    row[0].set(yticks=place, yticklabels=(entries["backbone"] + ": " if several else "") + entries["entry"])
+    row[-1].legend(fontsize=8)
     row[0].invert_yaxis()
     figure.suptitle("What each choice is worth", x=0.01, ha="left", fontweight="bold")
     return figure

@@ -4,41 +4,40 @@ Each entry compares two tables of predictions of the same images (or one table w
 choice alone. Every image counts the same here, as in the published scores. Points are hundredths.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from soft_attention.study import comparison, records, statistics, tables
+from soft_attention.vocabulary import BACKBONES
 
 METRICS = ("accuracy", "weighted_precision", "balanced_accuracy")
 DRAWS = 2_000
 LEVEL = 0.95
+INTERVAL, SPREAD = "95 % interval", "middle 95 % of the draws"
+ARMS = ("released", "baseline")
+
+Parts = Mapping[str, pd.DataFrame]
 
 
-def ledger(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> pd.DataFrame:
-    """One row per entry that the finished runs allow.
+def ledger(parts: Parts) -> pd.DataFrame:
+    """One row per backbone and entry that the finished runs on HAM10000 allow.
 
     Args:
         parts: runs by name of the part: `frozen`, `redraws`, `leak`, `melanoma_weight`; those that are missing leave
-            their entries out.
-        classes: of HAM10000.
+            their entries out, and without `frozen` there are none.
 
     Returns:
-        Columns: entry, compared (what with what), trainings (of the first), images, and for each of `METRICS` the
-        points, low and high.
+        Columns: backbone, entry, compared (what with what), trainings (of the first), images, range (what low and high
+        are: `INTERVAL`, over lesions and seeds, or `SPREAD`), and for each of `METRICS` the points, low and high.
     """
-    entries: list[tuple[str, Callable]] = [
-        ("frozen", _attention),
-        ("redraws", _selection),
-        ("redraws", _split_luck),
-        ("frozen", _test_pool),
-        ("leak", _leak),
-        ("leak", _leak_where_it_leaks),
-        ("melanoma_weight", _melanoma_weight),
+    rows = [
+        {"backbone": backbone} | row
+        for backbone in BACKBONES
+        for row in _entries({name: runs[runs["backbone"] == backbone] for name, runs in parts.items()})
     ]
-    rows = [entry(parts, classes) for part, entry in entries if part in parts and "frozen" in parts]
-    return pd.DataFrame([row for row in rows if row])
+    return pd.DataFrame(rows)
 
 
 def published_gain() -> dict[str, float]:
@@ -55,12 +54,6 @@ def published_gain_text() -> str:
     return f"{gain['weighted_precision']:+.1f} weighted precision, {gain['accuracy']:+.1f} accuracy."
 
 
-def flattery(runs: pd.DataFrame) -> pd.DataFrame:
-    """How much kinder the weighted scores are than the macro ones, on the same predictions: mean over runs, by arm."""
-    means = runs.groupby("arm")[["accuracy", "weighted_precision", "macro_precision", "balanced_accuracy"]].mean()
-    return means.assign(flattery=means["weighted_precision"] - means["balanced_accuracy"]).reset_index()
-
-
 def redraw_gains(runs: pd.DataFrame) -> pd.DataFrame:
     """What attention gained in each redraw of the authors' split: seed, and for each metric the points gained."""
     values = runs.pivot(index="seed", columns="arm", values=list(METRICS)).dropna()
@@ -71,83 +64,99 @@ def redraw_gains(runs: pd.DataFrame) -> pd.DataFrame:
 # --- the entries ----------------------------------------------------------------------------------
 
 
-def _attention(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict | None:
-    runs = comparison.complete(parts["frozen"], ("released", "baseline"))
-    if runs.empty:
-        return None
-    arm, reference = (comparison.predictions_of(runs, name) for name in ("released", "baseline"))
-    return _entry(
-        "attention itself", "arm released - baseline, lesions apart, validation chooses", arm, reference, classes
-    )
+def _entries(parts: Parts) -> Iterator[dict]:
+    """The entries of one backbone."""
+    frozen = parts.get("frozen", pd.DataFrame())
+    if frozen.empty:
+        return
+    finished = {name: runs for name, runs in parts.items() if len(runs)}
+    yield from _attention(frozen)
+    if "redraws" in finished:
+        yield from _redraws(finished["redraws"])
+    yield from _test_pool(frozen)
+    yield from _weighting(frozen)
+    if "leak" in finished:
+        yield from _leak(finished["leak"], frozen)
+    if "melanoma_weight" in finished:
+        yield from _melanoma_weight(finished["melanoma_weight"], frozen)
 
 
-def _selection(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict:
-    runs = parts["redraws"]
-    chosen = {name: _all(runs, name) for name in ("test", "validation-choice")}
-    return _entry(
-        "checkpoint chosen on the test set",
-        "best epoch by test accuracy - by validation accuracy, same trainings",
-        chosen["test"],
-        chosen["validation-choice"],
-        classes,
-    )
+def _attention(frozen: pd.DataFrame) -> Iterator[dict]:
+    runs = comparison.complete(frozen, ARMS)
+    if len(runs):
+        arm, reference = (comparison.predictions_of(runs, name) for name in ARMS)
+        compared = "arm released - baseline, lesions apart, validation chooses"
+        yield _entry("attention itself", compared, arm, reference, _classes(runs))
 
 
-def _split_luck(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict | None:
-    """Not a shift but a spread: 95 % of the draws of the split lie within these points of their mean."""
-    gains = redraw_gains(parts["redraws"])
-    if len(gains) < 3:
-        return None
-    row = {
-        "entry": "luck of the split",
-        "compared": f"gain by attention over {len(gains)} draws of the authors' split: middle 95 %, not an interval",
-        "trainings": len(parts["redraws"]),
-        "images": int(parts["redraws"]["n_images"].iloc[0]),
-    }
-    for metric in METRICS:
-        low, high = np.quantile(gains[metric], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        row |= {metric: float(gains[metric].mean()), f"{metric}_low": float(low), f"{metric}_high": float(high)}
-    return row
+def _redraws(runs: pd.DataFrame) -> Iterator[dict]:
+    """Who chooses the epoch; and, not a shift but a spread, what attention gained draw by draw."""
+    chosen = (_predictions(runs, name) for name in ("test", "validation-choice"))
+    compared = "best epoch by test accuracy - by validation accuracy, same trainings"
+    yield _entry("checkpoint chosen on the test set", compared, *chosen, _classes(runs))
+    gains = redraw_gains(runs)
+    if len(gains) > 2:
+        compared = f"gain by attention in each of {len(gains)} draws of the authors' split, each trained anew"
+        row = {"entry": "luck of split and training", "compared": compared, "trainings": len(runs)}
+        row |= {"images": int(runs["n_images"].iloc[0]), "range": SPREAD}
+        for metric in METRICS:
+            low, high = np.quantile(gains[metric], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+            row |= {metric: float(gains[metric].mean()), f"{metric}_low": float(low), f"{metric}_high": float(high)}
+        yield row
 
 
-def _test_pool(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict:
+def _test_pool(frozen: pd.DataFrame) -> Iterator[dict]:
     """The same networks on the lesions that have a single image, and on all."""
-    table = comparison.predictions_of(comparison.complete(parts["frozen"], ("baseline",)), "baseline")
-    pairs = statistics.pair_predictions(table, table, classes)
-    single = pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size") == 1
-    row = _facts("only lesions with a single image", "tested on those - on all, same trainings, arm baseline", table)
-    return row | _all_points(pairs.assign(arm_weight=single.astype(float)), classes)
+    pairs = _baselines(frozen)
+    if len(pairs):
+        single = pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size") == 1
+        compared = "tested on those - on all, same trainings, arm baseline"
+        row = _facts("only lesions with a single image", compared, pairs[single])
+        yield row | _points(pairs.assign(arm_weight=single.astype(float)), _classes(frozen))
 
 
-def _leak(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict | None:
-    arm, reference = _leaked(parts)
-    return _entry(
-        "leakage, all tested lesions", "other images of tested lesions trained on - not", arm, reference, classes
-    )
+def _weighting(frozen: pd.DataFrame) -> Iterator[dict]:
+    """The same calls by scores that weigh the classes by their images, and by scores that count them alike."""
+    pairs = _baselines(frozen)
+    if len(pairs):
+        nevi = (pairs["truth"] == list(_classes(frozen)).index("nv")).mean()
+        kinder = {"accuracy": ("accuracy", "balanced_accuracy")}
+        kinder["weighted_precision"] = ("weighted_precision", "macro_precision")
+        compared = f"accuracy - balanced, weighted - macro precision: {nevi:.0%} of the images are nevi, arm baseline"
+        yield _facts("weighting by class frequency", compared, pairs) | _points(pairs, _classes(frozen), kinder)
 
 
-def _leak_where_it_leaks(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict | None:
-    arm, reference = _leaked(parts)
-    clean = pd.concat([_run_predictions(run) for run in _partners(parts["leak"], parts["frozen"]).itertuples()])
+def _leak(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
+    """What it is worth to have trained on other images of the tested lesions: on all of them, and where it can help."""
+    arm, clean = _predictions(runs), _predictions(_partners(runs, frozen))
     images = clean.groupby("lesion_id")["image_id"].nunique()
+    reference = clean.merge(arm[["seed", "image_id"]], on=["seed", "image_id"])
+    compared = "other images of tested lesions trained on - not"
+    yield _entry("leakage, all tested lesions", compared, arm, reference, _classes(runs))
     several = images.index[images > 1]
-    arm, reference = (table[table["lesion_id"].isin(several)] for table in (arm, reference))
-    return _entry("leakage, lesions that leak", "the same, only lesions with several images", arm, reference, classes)
+    pair = (table[table["lesion_id"].isin(several)] for table in (arm, reference))
+    yield _entry("leakage, lesions that leak", f"{compared}, lesions with several images", *pair, _classes(runs))
 
 
-def _melanoma_weight(parts: dict[str, pd.DataFrame], classes: Sequence[str]) -> dict:
-    runs = parts["melanoma_weight"]
-    arm, reference = _all(runs), _all(_partners(runs, parts["frozen"]))
-    return _entry("melanoma weight 5", "melanoma five times in the loss - once", arm, reference, classes)
+def _melanoma_weight(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
+    arm, reference = _predictions(runs), _predictions(_partners(runs, frozen))
+    yield _entry("melanoma weight 5", "melanoma five times in the loss - once", arm, reference, _classes(runs))
 
 
 # --- help -----------------------------------------------------------------------------------------
 
 
-def _leaked(parts: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predictions of the runs with the leak, and of those without it on the same images."""
-    arm, reference = _all(parts["leak"]), _all(_partners(parts["leak"], parts["frozen"]))
-    return arm, reference.merge(arm[["seed", "image_id"]], on=["seed", "image_id"])
+def _classes(runs: pd.DataFrame) -> list[str]:
+    return runs["classes"].iloc[0]
+
+
+def _baselines(frozen: pd.DataFrame) -> pd.DataFrame:
+    """The calls of the arm `baseline`, on both sides of a pair."""
+    runs = comparison.complete(frozen, ("baseline",))
+    if runs.empty:
+        return runs
+    table = comparison.predictions_of(runs, "baseline")
+    return statistics.pair_predictions(table, table, _classes(runs))
 
 
 def _partners(runs: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
@@ -155,34 +164,32 @@ def _partners(runs: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     return others.merge(runs[["arm", "seed", "fold"]], on=["arm", "seed", "fold"])
 
 
-def _all(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
-    """The predictions of all runs, every run a replicate of its own."""
-    return pd.concat([_run_predictions(run, name) for run in runs.itertuples()], ignore_index=True)
+def _predictions(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
+    """The predictions of all runs of all arms; every arm and seed is a replicate."""
+    parts = [
+        records.read_predictions(run.folder, name).assign(seed=f"{run.arm} {run.seed}", fold=run.fold)
+        for run in runs.itertuples()
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
-def _run_predictions(run, name: str = "test") -> pd.DataFrame:
-    replicate = f"{run.arm} {run.seed} {run.fold}"
-    return records.read_predictions(run.folder, name).assign(seed=replicate, run=replicate)
-
-
-def _entry(entry: str, compared: str, arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> dict:
-    pairs = statistics.pair_predictions(arm, reference, classes)
-    return _facts(entry, compared, arm) | _all_points(pairs, classes)
+def _entry(entry: str, compared: str, arm: pd.DataFrame, reference: pd.DataFrame, classes: list[str]) -> dict:
+    return _facts(entry, compared, arm) | _points(statistics.pair_predictions(arm, reference, classes), classes)
 
 
 def _facts(entry: str, compared: str, table: pd.DataFrame) -> dict:
-    return {
-        "entry": entry,
-        "compared": compared,
-        "trainings": table["run"].nunique(),
-        "images": table["image_id"].nunique(),
-    }
+    trainings = len(table[["seed", "fold"]].drop_duplicates())
+    images = table["image_id"].nunique()
+    return {"entry": entry, "compared": compared, "trainings": trainings, "images": images, "range": INTERVAL}
 
 
-def _all_points(pairs: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
-    row = {}
-    differences = statistics.paired_bootstraps(pairs, classes, METRICS, unit="image", draws=DRAWS)
-    for metric, difference in differences.items():
-        low, high = difference.interval(LEVEL)
-        row |= {metric: 100 * difference.estimate, f"{metric}_low": 100 * low, f"{metric}_high": 100 * high}
+def _points(
+    pairs: pd.DataFrame, classes: list[str], metrics: Mapping[str, str | tuple[str, str]] | None = None
+) -> dict[str, float]:
+    """By metric of the ledger the points with their interval; `metrics`: where two scores stand against each other."""
+    row, metrics = {}, metrics or dict(zip(METRICS, METRICS, strict=True))
+    found = statistics.paired_bootstraps(pairs, classes, list(metrics.values()), unit="image", draws=DRAWS)
+    for name, metric in metrics.items():
+        low, high = found[metric].interval(LEVEL)
+        row |= {name: 100 * found[metric].estimate, f"{name}_low": 100 * low, f"{name}_high": 100 * high}
     return row

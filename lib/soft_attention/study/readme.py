@@ -3,7 +3,7 @@
 import pandas as pd
 
 from soft_attention import paths
-from soft_attention.study import comparison, records
+from soft_attention.study import attention_tables, comparison, records
 from soft_attention.study.config import Study
 from soft_attention.vocabulary import ARMS
 
@@ -29,6 +29,8 @@ def main_result(study: str = STUDY) -> str:
         f"|---|{'---|' * len(pairs)}",
         *(_row(name, table[table["metric"] == plan.analysis.endpoint], pairs) for name, table in answers.items()),
         "",
+        *(_half_widths(name, table[table["metric"] == plan.analysis.endpoint]) for name, table in answers.items()),
+        "",
         *_attention_lines(records.load_attention(study)),
         *(f"*{name}: {_scale(parts[name])}*<br>" for name in answers),
     ]
@@ -52,16 +54,24 @@ def _row(name: str, answers: pd.DataFrame, pairs: list[str]) -> str:
     return f"| {name} | {' | '.join(cells.values())} |"
 
 
+def _half_widths(name: str, answers: pd.DataFrame) -> str:
+    widths = ", ".join(f"{50 * (row.high - row.low):.1f}" for row in answers.itertuples())
+    return f"Half-widths of these intervals, {name}: {widths} points.<br>"
+
+
 def _attention_lines(attention: pd.DataFrame) -> list[str]:
-    """One line per part with the energy inside the lesion of each arm's attention and of what it must beat."""
-    lines = []
-    for name, part in records.by_part(attention).items() if len(attention) else ():
-        units = part[part["map"] == "attention"].groupby("arm")["energy"].mean()
-        others = part[part["map"].isin(["uniform", "centred Gaussian"])].groupby("map")["energy"].mean()
-        found = [f"{arm} {energy:.3f}" for arm, energy in units.items()]
-        found += [f"a {way} map {energy:.3f}" for way, energy in others[::-1].items()]
-        lines.append(f"Share of the attention's weight on the lesion, {name}: {', '.join(found)}.")
-    return [*lines, ""] if lines else []
+    """A table of the energy inside the lesion of each arm's attention, beside what it must beat; empty without runs."""
+    if attention.empty:
+        return []
+    names = ["part of the study", "arm", "runs", "attention", "uniform map", "bell in the middle", "attention - bell"]
+    lines = ["Share of the map's weight that falls on the lesion:", "", f"| {' | '.join(names)} |", "|---" * 7 + "|"]
+    energy = attention.pivot_table("energy", ["part", "arm"], "map")
+    for row in attention_tables.lift_table(attention).itertuples():
+        shares = energy.loc[(row.part, row.arm), ["attention", "uniform", "centred Gaussian"]]
+        lift = f"{row.attention_lift:+.3f} ({row.attention_low:+.3f} to {row.attention_high:+.3f})"
+        cells = [row.part, row.arm, str(row.runs), *(f"{share:.3f}" for share in shares), lift]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def _scale(part: pd.DataFrame) -> str:

@@ -190,7 +190,7 @@ def by_part(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     keys = ["part", "dataset", "protocol"]
     several = runs[keys].drop_duplicates()["part"].value_counts()
     return {
-        part if part and several[part] == 1 else "-".join(filter(None, (part, dataset, protocol))): rows
+        part if part and several[part] == 1 else "-".join(filter(None, (part, Path(dataset).name, protocol))): rows
         for (part, dataset, protocol), rows in runs.groupby(keys, sort=False)
     }
 
@@ -204,12 +204,13 @@ def load_attention(study: str) -> pd.DataFrame:
     rows = []
     for file in sorted((paths.RESULTS / study / "runs").glob("**/attention.json")):
         found = read_json(file)
-        place = _place(_run(file.parent)) | {"images": found["images"], "folder": file.parent}
+        place = _place(_run(file.parent)) | {name: found[name] for name in ("images", "perturbed_images")}
+        place["folder"] = file.parent
         ranks = {f"rank_{name}": value for name, value in found["rank_correlation_with_random"].items()}
         of_attention = ranks | {"head_correlation": found["head_correlation"], "mean_map": np.array(found["mean_map"])}
-        for name, means in found["scores"].items():
-            perturbed = found["perturbations"].get(name, {})
-            rows.append(place | {"map": name} | means | perturbed | (of_attention if name == "attention" else {}))
+        for name in found["scores"] | found["perturbations"]:
+            measured = found["scores"].get(name, {}) | found["perturbations"].get(name, {})
+            rows.append(place | {"map": name} | measured | (of_attention if name == "attention" else {}))
     return pd.DataFrame(rows)
 
 
@@ -238,7 +239,8 @@ def _place(run: Run) -> dict[str, Any]:
 def _run_row(folder: Path) -> dict[str, Any]:
     run, facts, stored = _run(folder), read_json(folder / "environment.json"), read_json(folder / "metrics.json")
     found = {key: facts[key] for key in ("scale", "images", "training_seconds", "peak_memory_mib")}
-    found |= {"leak": run.leak, "external": run.external_test, "folder": folder, "intervals": stored["intervals"]}
+    found |= {"leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
+    found |= {"folder": folder, "intervals": stored["intervals"]}
     return _place(run) | found | scores.score(read_predictions(folder), stored["classes"])
 
 

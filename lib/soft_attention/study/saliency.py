@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
-SCORES = ("area", "energy", "lift", "pointing", "iou", "entropy", "effective_cells")
+SCORES = ("area", "energy", "pointing", "iou", "entropy", "effective_cells")
 QUANTILES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -207,9 +207,8 @@ def lesion_interval(
 def score_maps(maps: np.ndarray, masks: np.ndarray, batch_size: int = 128) -> pd.DataFrame:
     """Every measure of maps (N, H, W) against lesion masks (N, S, S): one row per image.
 
-    Columns: area (the lesion's share of the image), energy, lift (energy / area; the uniform map
-    scores 1), pointing, iou (at the lesion's area), and, on the map's own grid, entropy and
-    effective_cells. For several heads give their sum.
+    Columns: area (the lesion's share of the image), energy, pointing, iou (at the lesion's area),
+    and, on the map's own grid, entropy and effective_cells. For several heads give their sum.
     """
     if maps.ndim != 3 or len(maps) != len(masks):
         raise ValueError(f"expected maps (N, H, W) and as many masks, received {maps.shape} and {masks.shape}")
@@ -226,9 +225,7 @@ def score_maps(maps: np.ndarray, masks: np.ndarray, batch_size: int = 128) -> pd
             "effective_cells": effective_cells(own),
         }
         parts.append(pd.DataFrame(columns))
-    table = pd.concat(parts, ignore_index=True)
-    table.insert(2, "lift", table["energy"] / table["area"])
-    return table
+    return pd.concat(parts, ignore_index=True)
 
 
 def iou_curves(ways: Mapping[str, np.ndarray], masks: np.ndarray) -> dict[str, dict[str, float]]:

@@ -17,7 +17,7 @@ from statsmodels.stats.multitest import multipletests
 from soft_attention.errors import known
 from soft_attention.study.scores import block_sizes, draw_lesions, labels_and_probabilities
 
-METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_recall")
+METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_precision", "macro_recall")
 UNITS = ("lesion", "image")
 SUPPORTED, NOT_SUPPORTED, EQUIVALENT, UNDECIDED = "supported", "not supported", "equivalent", "undecided at this scale"
 
@@ -104,7 +104,13 @@ class AucDifference(Difference):
     reference_auc: float
 
 
-def verdict(difference: Difference, margin: float, level: float = 0.95, p_value: float | None = None) -> str:
+def verdict(
+    difference: Difference,
+    margin: float,
+    level: float = 0.95,
+    p_value: float | None = None,
+    p_equivalence: float | None = None,
+) -> str:
     """What may be said of the claim that the arm is better than the reference.
 
     The first that holds:
@@ -117,13 +123,12 @@ def verdict(difference: Difference, margin: float, level: float = 0.95, p_value:
 
     Args:
         margin: smallest difference that counts, above 0.
-        p_value: the one after Holm's correction, where the difference is one of a family; None: its own. Only 2 and 3
-            are corrected.
+        p_value, p_equivalence: those after Holm's correction, where the difference is one of a family; None: its own.
     """
     if margin <= 0:
         raise ValueError(f"a margin must be above 0, not {margin}")
     alpha = 1 - level
-    if difference.p_equivalence(margin) < alpha:
+    if (difference.p_equivalence(margin) if p_equivalence is None else p_equivalence) < alpha:
         return EQUIVALENT
     if (difference.p_value() if p_value is None else p_value) < alpha:
         return SUPPORTED if difference.estimate > 0 else NOT_SUPPORTED
@@ -139,30 +144,31 @@ def holm(p_values: ArrayLike) -> np.ndarray:
 
 
 def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """What both arms called each image: one row per seed and image, sorted by them.
+    """What both arms called each image: one row per seed, fold and image, sorted by them.
 
     Args:
-        arm, reference: predictions as in `scores.score`, of all runs of an arm one below the other, and a column seed.
-            Each image once per seed; both arms the same seeds, images, lesions and labels, in any order.
+        arm, reference: predictions as in `scores.score`, of all runs of an arm one below the other, and the columns
+            seed and fold. Each image once per seed and fold; both arms the same seeds, folds, images, lesions and
+            labels, in any order.
         classes: the class names.
 
     Returns:
-        seed, image_id, lesion_id, and as class numbers truth, arm and reference.
+        seed, fold, image_id, lesion_id, and as class numbers truth, arm and reference.
 
     Raises:
         ValueError: tables that `scores.score` refuses, or that do not match.
     """
     calls = [_calls(table, classes) for table in (arm, reference)]
-    for seed in sorted(set(calls[0]) | set(calls[1])):
-        one, other = (call.get(seed) for call in calls)
+    for seed, fold in sorted(set(calls[0]) | set(calls[1])):
+        one, other = (call.get((seed, fold)) for call in calls)
         if one is None or other is None:
-            raise ValueError(f"only one of the arms has predictions of seed {seed}")
+            raise ValueError(f"only one of the arms has predictions of seed {seed}, fold {fold}")
         facts = ["image_id", "lesion_id", "truth"]
         if len(one) != len(other) or (one[facts].to_numpy() != other[facts].to_numpy()).any():
-            raise ValueError(f"the arms of seed {seed} differ in their images, lesions or labels")
+            raise ValueError(f"the arms of seed {seed}, fold {fold} differ in their images, lesions or labels")
     pairs = [
-        calls[0][seed].rename(columns={"called": "arm"}).assign(reference=calls[1][seed]["called"])
-        for seed in sorted(calls[0])
+        calls[0][place].rename(columns={"called": "arm"}).assign(reference=calls[1][place]["called"])
+        for place in sorted(calls[0])
     ]
     return pd.concat(pairs, ignore_index=True)
 
@@ -170,14 +176,15 @@ def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequen
 def paired_bootstrap(
     pairs: pd.DataFrame,
     classes: Sequence[str],
-    metric: str = "balanced_accuracy",
+    metric: str | tuple[str, str] = "balanced_accuracy",
     unit: str = "lesion",
     draws: int = 10_000,
     seed: int = 0,
 ) -> BootstrapDifference:
     """The difference of a score, mean over the seeds, for other lesions and other trainings.
 
-    A score is that of all predictions of a seed together: of every fold, where the protocol has folds.
+    A score is that of all predictions of a seed together: of every fold, where the protocol has folds. Where the folds
+    of a seed predict the same images, as those of an outside test set, that is their mean.
 
     Two things are drawn. Lesions, with replacement and with all their images: every seed was tested on the same
     lesions, so a draw takes the same ones for all seeds. And trainings: the mean over the seeds moves by Student's t
@@ -195,7 +202,8 @@ def paired_bootstrap(
         pairs: from `pair_predictions`. The columns arm_weight and reference_weight, if there are such, say how much an
             image counts for that arm: 0 leaves it out, to compare a part of the images with the whole.
         classes: the class names.
-        metric: one of `METRICS`, or `recall_CLASS`, say `recall_mel`; each as defined in `scores.score`.
+        metric: one of `METRICS`, or `recall_CLASS`, say `recall_mel`; each as defined in `scores.score`. Or two of
+            them, of the arm and of the reference: how much kinder one is than the other.
         unit: what counts the same, every `lesion` (an image weighs 1 / tested images of its lesion) or every `image`.
         draws: number of resamples. One in which the metric does not exist, as the class is missing, does not count.
         seed: of the resampling.
@@ -209,11 +217,11 @@ def paired_bootstrap(
 def paired_bootstraps(
     pairs: pd.DataFrame,
     classes: Sequence[str],
-    metrics: Sequence[str],
+    metrics: Sequence[str | tuple[str, str]],
     unit: str = "lesion",
     draws: int = 10_000,
     seed: int = 0,
-) -> dict[str, BootstrapDifference]:
+) -> dict[str | tuple[str, str], BootstrapDifference]:
     """`paired_bootstrap` of several metrics from the same draws, which is as fast as of one: metric -> difference."""
     rng = np.random.default_rng(seed)
     resampled = resample_lesions(pairs, classes, metrics, unit, draws, rng)
@@ -235,16 +243,22 @@ def _bootstrap(found: np.ndarray, drawn: np.ndarray, deviates: np.ndarray, facts
 
 
 def resample_lesions(
-    pairs: pd.DataFrame, classes: Sequence[str], metrics: Sequence[str], unit: str, draws: int, rng: np.random.Generator
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    pairs: pd.DataFrame,
+    classes: Sequence[str],
+    metrics: Sequence[str | tuple[str, str]],
+    unit: str,
+    draws: int,
+    rng: np.random.Generator,
+) -> dict[str | tuple[str, str], tuple[np.ndarray, np.ndarray]]:
     """For each metric the difference of each seed, (seeds,), and with lesions drawn again, the same for all seeds.
 
     The second is (draws, seeds), less the draws in which the metric does not exist.
 
     Args, Raises: as in `paired_bootstrap`.
     """
-    for metric in metrics:
-        known(metric, [*METRICS, *(f"recall_{name}" for name in classes)], "metric")
+    both = {metric: metric if isinstance(metric, tuple) else (metric, metric) for metric in metrics}
+    for name in {name for pair in both.values() for name in pair}:
+        known(name, [*METRICS, *(f"recall_{name}" for name in classes)], "metric")
     counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
     lesions = len(counts)
     if lesions < 2:
@@ -255,9 +269,11 @@ def resample_lesions(
     def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
         """(draws, seeds) of each metric under lesion weights (draws, lesions)."""
         drawn = (weights @ flat).reshape(len(weights), *counts.shape[1:])
-        scores = {metric: _scores(drawn, metric, classes) for metric in metrics}
         # Equal arms differ by 0, not by the rounding of a sum.
-        return {metric: (both[..., 0] - both[..., 1]).round(12) for metric, both in scores.items()}
+        return {
+            metric: (_scores(drawn[:, :, 0], one, classes) - _scores(drawn[:, :, 1], other, classes)).round(12)
+            for metric, (one, other) in both.items()
+        }
 
     blocks = [differences(draw_lesions(rng, lesions, block)) for block in block_sizes(draws, 100)]
     resampled = {}
@@ -270,16 +286,18 @@ def resample_lesions(
 
 
 def _calls(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[int, pd.DataFrame]:
-    """image_id, lesion_id, truth and called of each seed, sorted by image."""
-    if "seed" not in predictions:
-        raise ValueError("the predictions lack the column seed")
+    """image_id, lesion_id, truth and called of each seed and fold, sorted by image."""
+    for column in ("seed", "fold"):
+        if column not in predictions:
+            raise ValueError(f"the predictions lack the column {column}")
     if predictions.empty:
         raise ValueError("the predictions hold no image")
     calls = {}
-    for seed, rows in predictions.groupby("seed"):
+    for place, rows in predictions.groupby(["seed", "fold"]):
         truth, probabilities = labels_and_probabilities(rows, classes)
-        table = rows[["seed", "image_id", "lesion_id"]].assign(truth=truth, called=probabilities.argmax(axis=1))
-        calls[seed] = table.sort_values("image_id", ignore_index=True)
+        facts = rows[["seed", "fold", "image_id", "lesion_id"]]
+        table = facts.assign(truth=truth, called=probabilities.argmax(axis=1))
+        calls[place] = table.sort_values("image_id", ignore_index=True)
     return calls
 
 
@@ -310,8 +328,10 @@ def _scores(counts: np.ndarray, metric: str, classes: Sequence[str]) -> np.ndarr
         return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
     if metric == "macro_recall":
         return recall.mean(axis=-1)
-    if metric == "weighted_precision":
+    if metric.endswith("_precision"):
         precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+        if metric == "macro_precision":
+            return precision.mean(axis=-1)
         return (support * precision).sum(axis=-1) / support.sum(axis=-1)
     number = list(classes).index(metric.removeprefix("recall_"))
     return np.where(support[..., number] > 0, recall[..., number], np.nan)
@@ -407,7 +427,7 @@ def _placements(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.nda
     return float(share[positive].mean()), share
 
 
-def corrected_t(differences: ArrayLike, test_share: float) -> Difference:
+def corrected_t(differences: ArrayLike, tested_per_trained: float) -> Difference:
     """The corrected resampled t-test over runs (Nadeau and Bengio, Mach Learn 52, 2003).
 
     Runs share training images, so their mean is less sure than that of independent ones: the variance of a run counts
@@ -415,18 +435,18 @@ def corrected_t(differences: ArrayLike, test_share: float) -> Difference:
 
     Args:
         differences: (runs,), the difference of one run each, over folds and seeds.
-        test_share: tested part of the images, the others being trained on; .2 for five folds.
+        tested_per_trained: images tested in a run, over images trained on; .25 for five folds without validation.
 
     Raises:
-        ValueError: fewer than two runs, or a share that is not between 0 and 1.
+        ValueError: fewer than two runs, or a ratio that is not above 0.
     """
     differences = np.asarray(differences, float)
     runs = len(differences)
     if runs < 2:
         raise ValueError("the corrected t-test needs at least two runs")
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share must be between 0 and 1, not {test_share}")
-    factor = 1 / runs + test_share / (1 - test_share)
+    if not tested_per_trained > 0:
+        raise ValueError(f"tested_per_trained must be above 0, not {tested_per_trained}")
+    factor = 1 / runs + tested_per_trained
     return Difference(float(differences.mean()), float(np.sqrt(factor * differences.var(ddof=1))), runs - 1)
 
 

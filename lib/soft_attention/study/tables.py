@@ -175,9 +175,9 @@ def _dataset(runs: pd.DataFrame) -> str:
     return runs["dataset"].iloc[0]
 
 
-def _applicable(published: pd.DataFrame, dataset: str) -> pd.DataFrame:
+def _applicable(theirs: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """The published rows for a dataset of their seven classes, none for another one."""
-    return published if dataset in SEVEN_CLASSES else published[:0]
+    return theirs if dataset in SEVEN_CLASSES else theirs[:0]
 
 
 def _means(runs: pd.DataFrame, keys: list[str], metrics: Sequence[str]) -> pd.DataFrame:
@@ -202,11 +202,11 @@ def _expand(runs: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
 
 
 def _beside(
-    ours: pd.DataFrame, published: pd.DataFrame, keys: list[str], metrics: Sequence[str], how: str = "outer"
+    ours: pd.DataFrame, theirs: pd.DataFrame, keys: list[str], metrics: Sequence[str], how: str = "outer"
 ) -> pd.DataFrame:
     """Ours and published joined on `keys`, each metric followed by its published column."""
-    published = published.rename(columns={metric: f"published_{metric}" for metric in metrics})
-    table = ours.merge(published, on=keys, how=how)
+    theirs = theirs.rename(columns={metric: f"published_{metric}" for metric in metrics})
+    table = ours.merge(theirs, on=keys, how=how)
     pairs = [name for metric in metrics for name in (metric, f"published_{metric}") if name in table]
     rest = [name for name in ours if name not in metrics]
     return _whole(ordered(table[[*rest, *pairs]]))
