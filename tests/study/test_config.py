@@ -62,6 +62,12 @@ def test_the_run_folder_is_the_one_of_the_design(load):
     assert run.folder == paths.RESULTS / "mine/runs/synthetic/clean/vgg16/baseline/seed-0-fold-0"
 
 
+def test_the_scale_says_how_little_was_trained():
+    small, deep = (Study.load("released_64px").runs()[place] for place in (0, -1))
+    assert small.scale == "64 px, random initial weights, at most 4 epochs of 460 steps"
+    assert deep.scale == "107 px, random initial weights, at most 4 epochs of 60 steps"
+
+
 def test_an_own_folder_stands_in_the_id_by_its_name(load):
     run = load(datasets=["/somewhere/my lesions"]).runs()[0]
     assert run.id.startswith("my lesions/clean/")

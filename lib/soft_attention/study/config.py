@@ -126,7 +126,8 @@ class Run(Settings):
         """What a reader must know to weigh a number of this run."""
         weights = {None: "random initial weights", "imagenet": "ImageNet weights"}.get(self.weights, self.weights)
         frozen = f", frozen trunk ({self.views} views)" if self.frozen else ""
-        return f"{self.size} px, {weights}{frozen}, at most {self.epochs} epochs"
+        steps = f" of {self.steps_per_epoch} steps" if self.steps_per_epoch else ""
+        return f"{self.size} px, {weights}{frozen}, at most {self.epochs} epochs{steps}"
 
 
 class GridException(_Strict):

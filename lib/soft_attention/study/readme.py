@@ -18,7 +18,7 @@ def main_result(study: str = STUDY) -> str:
     endpoint in points, its interval and the verdict.
     """
     plan = Study.load(study)
-    runs = records.by_part(records.load_runs(study))
+    runs = records.by_part(records.load_runs(study), plan.parts)
     parts = {name: part for name, part in runs.items() if part["arm"].nunique() == len(ARMS)}
     answers = comparison.answers(parts, plan.analysis)
     pairs = [f"{arm} - {reference}" for arm, reference in plan.analysis.comparisons]

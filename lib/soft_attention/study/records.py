@@ -6,7 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -185,13 +185,17 @@ def load_runs(study: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def by_part(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The runs of each part, dataset and protocol, which belong into one table, by a name for it."""
-    keys = ["part", "dataset", "protocol"]
+def by_part(runs: pd.DataFrame, order: Iterable[str] = ()) -> dict[str, pd.DataFrame]:
+    """The runs of each part, dataset and protocol, which belong into one table, by a name for it.
+
+    Parts stand as in `order`, say those of a study file, and those that are not in it last.
+    """
+    keys, rank = ["part", "dataset", "protocol"], {name: place for place, name in enumerate(order)}
     several = runs[keys].drop_duplicates()["part"].value_counts()
+    groups = sorted(runs.groupby(keys, sort=False), key=lambda group: rank.get(group[0][0], len(rank)))
     return {
         part if part and several[part] == 1 else "-".join(filter(None, (part, Path(dataset).name, protocol))): rows
-        for (part, dataset, protocol), rows in runs.groupby(keys, sort=False)
+        for (part, dataset, protocol), rows in groups
     }
 
 
@@ -238,8 +242,8 @@ def _place(run: Run) -> dict[str, Any]:
 
 def _run_row(folder: Path) -> dict[str, Any]:
     run, facts, stored = _run(folder), read_json(folder / "environment.json"), read_json(folder / "metrics.json")
-    found = {key: facts[key] for key in ("scale", "images", "training_seconds", "peak_memory_mib")}
-    found |= {"leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
+    found = {key: facts[key] for key in ("images", "training_seconds", "peak_memory_mib")}
+    found |= {"scale": run.scale, "leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
     found |= {"folder": folder, "intervals": stored["intervals"]}
     return _place(run) | found | scores.score(read_predictions(folder), stored["classes"])
 
