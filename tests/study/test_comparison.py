@@ -147,7 +147,7 @@ def test_one_training_of_each_arm_decides_nothing(make_runs, analysis):
     assert "one training each, so the interval is for other lesions only" in comparison.sentence(table.iloc[0])
 
 
-def test_equivalence_is_corrected_for_the_family_too(make_runs, monkeypatch):
+def test_equivalence_is_corrected_for_the_family_too(make_runs):
     runs = make_runs(arms={"baseline": 0.5, "released": 0.5, "paper": 0.5})
     alone = Analysis(comparisons=[("released", "baseline")], draws=200)
     family = Analysis(comparisons=[("released", "baseline"), ("paper", "baseline")], draws=200)
@@ -160,6 +160,11 @@ def test_other_tests_agree_on_a_clear_gain(make_runs, analysis):
     assert row.runs == 4 and row.difference == pytest.approx(0.4)
     assert row.only_reference_right == 0 and row.only_arm_right == pytest.approx(0.4 * LESIONS, abs=8)
     assert row.p_mcnemar < 1e-6
+
+
+def test_the_t_test_knows_how_many_images_were_trained_on(make_runs):
+    runs = make_runs()  # of five folds one is tested and, here, as many images choose the epoch: three are left
+    assert comparison._tested_per_trained(runs) == pytest.approx(1 / 3)
 
 
 def test_calibration_has_a_row_per_arm_in_their_order(make_runs):

@@ -81,7 +81,7 @@ def _networks(parts: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, str, pd.
 def _verdict(answers: pd.DataFrame, backbone: str, analysis: Analysis) -> str:
     rows = answers.query("backbone == @backbone and arm == @ATTENDED and reference == 'baseline'")
     rows = rows[rows["metric"] == analysis.endpoint]
-    return " ".join(comparison.sentence(row).split(", ", 1)[1] for row in rows.itertuples())
+    return " ".join(comparison.finding(row) for row in rows.itertuples())
 
 
 def _score(runs: pd.DataFrame, metric: str) -> str:

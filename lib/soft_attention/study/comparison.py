@@ -150,12 +150,17 @@ def reliability_curves(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
 
 
 def sentence(row) -> str:
-    """One row of `comparisons_table` for people, with its difference in points and what it rests on."""
+    """One row of `comparisons_table` for people: its network and what was found."""
+    return f"{BACKBONES[row.backbone].title}, {finding(row)}"
+
+
+def finding(row) -> str:
+    """One row of `comparisons_table` without its network: the verdict, the difference in points, what it rests on."""
     seeds = f"{row.seeds} seeds" if row.seeds > 1 else "one training each, so the interval is for other lesions only"
-    arms = f"{BACKBONES[row.backbone].title}, {row.arm} against {row.reference}"
     points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
     rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
-    return f"{arms}: {row.verdict}. {LABELS[row.metric].capitalize()} differs by {points}, {rests_on}."
+    differs = f"{LABELS[row.metric].capitalize()} differs by {points}, {rests_on}"
+    return f"{row.arm} against {row.reference}: {row.verdict}. {differs}."
 
 
 def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:

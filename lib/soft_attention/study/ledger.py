@@ -1,7 +1,8 @@
 """The bias ledger: by how many points each choice of the authors' protocol moves a result, one choice at a time.
 
 Each entry compares two tables of predictions of the same images (or one table with a part of it) that differ in that
-choice alone. Every image counts the same here, as in the published scores. Points are hundredths.
+choice alone; one says how widely a result scatters by chance. Every image counts the same here, as in the published
+scores. Points are hundredths.
 """
 
 from collections.abc import Iterator, Mapping
@@ -73,8 +74,12 @@ def _entries(parts: Parts) -> Iterator[dict]:
     yield from _attention(frozen)
     if "redraws" in finished:
         yield from _redraws(finished["redraws"])
-    yield from _test_pool(frozen)
-    yield from _weighting(frozen)
+    baselines = comparison.complete(frozen, ("baseline",))
+    if len(baselines):
+        table = comparison.predictions_of(baselines, "baseline")
+        pairs = statistics.pair_predictions(table, table, _classes(frozen))
+        yield _test_pool(pairs, _classes(frozen))
+        yield _weighting(pairs, _classes(frozen))
     if "leak" in finished:
         yield from _leak(finished["leak"], frozen)
     if "melanoma_weight" in finished:
@@ -105,25 +110,21 @@ def _redraws(runs: pd.DataFrame) -> Iterator[dict]:
         yield row
 
 
-def _test_pool(frozen: pd.DataFrame) -> Iterator[dict]:
+def _test_pool(pairs: pd.DataFrame, classes: list[str]) -> dict:
     """The same networks on the lesions that have a single image, and on all."""
-    pairs = _baselines(frozen)
-    if len(pairs):
-        single = pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size") == 1
-        compared = "tested on those - on all, same trainings, arm baseline"
-        row = _facts("only lesions with a single image", compared, pairs[single])
-        yield row | _points(pairs.assign(arm_weight=single.astype(float)), _classes(frozen))
+    single = pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size") == 1
+    compared = "tested on those - on all, same trainings, arm baseline"
+    row = _facts("only lesions with a single image", compared, pairs[single])
+    return row | _points(pairs.assign(arm_weight=single.astype(float)), classes)
 
 
-def _weighting(frozen: pd.DataFrame) -> Iterator[dict]:
+def _weighting(pairs: pd.DataFrame, classes: list[str]) -> dict:
     """The same calls by scores that weigh the classes by their images, and by scores that count them alike."""
-    pairs = _baselines(frozen)
-    if len(pairs):
-        nevi = (pairs["truth"] == list(_classes(frozen)).index("nv")).mean()
-        kinder = {"accuracy": ("accuracy", "balanced_accuracy")}
-        kinder["weighted_precision"] = ("weighted_precision", "macro_precision")
-        compared = f"accuracy - balanced, weighted - macro precision: {nevi:.0%} of the images are nevi, arm baseline"
-        yield _facts("weighting by class frequency", compared, pairs) | _points(pairs, _classes(frozen), kinder)
+    nevi = (pairs["truth"] == classes.index("nv")).mean()
+    kinder = {"accuracy": ("accuracy", "balanced_accuracy")}
+    kinder["weighted_precision"] = ("weighted_precision", "macro_precision")
+    compared = f"accuracy - balanced, weighted - macro precision: {nevi:.0%} of the images are nevi, arm baseline"
+    return _facts("weighting by class frequency", compared, pairs) | _points(pairs, classes, kinder)
 
 
 def _leak(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
@@ -148,15 +149,6 @@ def _melanoma_weight(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]
 
 def _classes(runs: pd.DataFrame) -> list[str]:
     return runs["classes"].iloc[0]
-
-
-def _baselines(frozen: pd.DataFrame) -> pd.DataFrame:
-    """The calls of the arm `baseline`, on both sides of a pair."""
-    runs = comparison.complete(frozen, ("baseline",))
-    if runs.empty:
-        return runs
-    table = comparison.predictions_of(runs, "baseline")
-    return statistics.pair_predictions(table, table, _classes(runs))
 
 
 def _partners(runs: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ part, dataset and protocol: others do not belong into one mean.
 """
 
 from collections.abc import Sequence
+from zlib import crc32
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -163,7 +164,8 @@ def styled(table: pd.DataFrame) -> Styler:
     shown = format_table(table)
     marks = pd.DataFrame([["text" if word else "" for word in words]] * len(table), shown.index, shown.columns)
     headings = [{"selector": f"th.col{place}", "props": "text-align: left"} for place, word in enumerate(words) if word]
-    return shown.style.hide(axis="index").set_td_classes(marks).set_table_styles(headings)
+    name = f"{crc32(shown.to_csv().encode()):08x}"  # by default random: a kept report would change with every making
+    return shown.style.set_uuid(name).hide(axis="index").set_td_classes(marks).set_table_styles(headings)
 
 
 def _dataset(runs: pd.DataFrame) -> str:
