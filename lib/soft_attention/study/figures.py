@@ -197,7 +197,7 @@ def difference_plot(answers: Mapping[str, pd.DataFrame], metric: str, margin: fl
     """
     rows = pd.concat([table[table["metric"] == metric].assign(part=name) for name, table in answers.items()])
     rows = rows.reset_index(drop=True)
-    figure, axes = plt.subplots(figsize=(7.5, 0.36 * len(rows) + 1.4))
+    figure, axes = plt.subplots(figsize=(11, 0.36 * len(rows) + 1.4))
     place = np.arange(len(rows))
     axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"±{100 * margin:g} points: counts as none")
     axes.axvline(0, color="0.4", linewidth=1)
@@ -236,7 +236,7 @@ def reliability_plot(curves: pd.DataFrame, title: str) -> Figure:
 
 def ledger_plot(entries: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     """The entries of the bias ledger in points, one panel per metric; an open mark has a spread, no interval."""
-    figure, row = plt.subplots(1, len(metrics), figsize=(3 * len(metrics) + 2, 0.42 * len(entries) + 1.3), sharey=True)
+    figure, row = plt.subplots(1, len(metrics), figsize=(3 * len(metrics) + 4, 0.42 * len(entries) + 1.3), sharey=True)
     place = np.arange(len(entries))
     for axes, metric in zip(row, metrics, strict=True):
         axes.axvline(0, color="0.4", linewidth=1)
@@ -248,7 +248,7 @@ def ledger_plot(entries: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         axes.set_xlabel("points")
     several = entries["backbone"].nunique() > 1
     row[0].set(yticks=place, yticklabels=(entries["backbone"] + ": " if several else "") + entries["entry"])
-    row[-1].legend(fontsize=8)
+    row[-1].legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     row[0].invert_yaxis()
     figure.suptitle("What each choice is worth", x=0.01, ha="left", fontweight="bold")
     return figure
