@@ -1,12 +1,13 @@
 """The attention unit against the same function by 3-D convolution, and against a training step. Prints ratios.
 
-    python benchmarks/attention.py [--batch 16] [--rounds 5] [--no-step]
+    python benchmarks/attention.py [--batch 16] [--rounds 15] [--no-step]
 
 The column `at most` is the ratio that a unit would reach whose maps cost nothing: only one weight per place, the sum of
 the channels, is multiplied with the features.
 
-Everything is measured side by side in one process: in every round each candidate runs once, and a ratio is the median
-over the rounds of the ratio within a round, so that a slow moment of the machine hits both sides.
+Everything is measured side by side in one process: in every round each candidate runs once, in an order drawn anew
+(what runs after the 3-D form is slower), and a ratio is the median over the rounds of the ratio within a round, so that
+a slow moment of the machine hits both sides.
 """
 
 import argparse
@@ -60,6 +61,8 @@ def step(function, weights):
 
 
 def seconds(function, *arguments, repeat=3):
+    """Mean seconds of a call, after a first one that traces."""
+    function(*arguments)
     start = time.perf_counter()
     for _ in range(repeat):
         result = function(*arguments)
@@ -74,9 +77,11 @@ def multiplication(features):
 
 def compare(functions, features, rounds):
     """Median seconds of each function, and the median over the rounds of last / each."""
-    for function in functions:
-        seconds(function, features, repeat=1)  # tracing
-    times = np.array([[seconds(function, features) for function in functions] for _ in range(rounds)])
+    generator = np.random.default_rng(0)
+    times = np.empty((rounds, len(functions)))
+    for row in times:
+        for i in generator.permutation(len(functions)):
+            row[i] = seconds(functions[i], features)
     return np.median(times, axis=0), np.median(times[:, -1:] / times, axis=0)
 
 
@@ -88,11 +93,8 @@ def training_step(batch, rounds):
         np.zeros((batch, 224, 224, 3), "float32"),
         np.eye(7, dtype="float32")[np.zeros(batch, int)],
     )
-    network.train_on_batch(images, labels)
     features = tf.random.normal((batch, 7, 7, 2048))
     units = {variant: step(*unit) for variant, unit, _ in candidates((7, 7, 2048))}
-    for unit in units.values():
-        unit(features)
     rows = [
         [
             seconds(lambda: network.train_on_batch(images, labels), repeat=1),
@@ -109,7 +111,7 @@ def training_step(batch, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--no-step", action="store_true", help="leave out the training step")
     options = parser.parse_args()
     print(
@@ -126,7 +128,7 @@ def main():
             times = f"{ours * 1e3:7.1f} ms {theirs * 1e3:7.1f} ms"
             print(f"{'x'.join(map(str, shape)):12s} {variant:10s} {times} {ratio:6.1f}x {ceiling:7.1f}x", flush=True)
     if not options.no_step:
-        training_step(options.batch, max(3, options.rounds // 2))
+        training_step(options.batch, max(3, options.rounds // 5))
 
 
 if __name__ == "__main__":

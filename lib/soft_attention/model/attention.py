@@ -77,9 +77,9 @@ class SoftAttention(keras.layers.Layer):
     def call(self, features):
         maps = self.maps(features)
         weight = ops.cast(ops.sum(maps, axis=1), features.dtype)
-        attended = features * ops.expand_dims(weight, -1)
         if self.variant == "paper":
-            attended = attended * self.gamma
+            weight = self.gamma * weight
+        attended = features * ops.expand_dims(weight, -1)
         return (attended, maps) if self.return_maps else attended
 
     def _paper_scores(self, features):
@@ -87,11 +87,9 @@ class SoftAttention(keras.layers.Layer):
 
     def _released_scores(self, features):
         _, height, _, channels = features.shape
-        rows, above, below = live_rows(height, channels)
         read, slices = live_channels(channels)
-        kernel = self.kernel[rows, :, slices, 0, :]  # (rows, 3, read, heads)
-        padded = ops.pad(features[..., read], ((0, 0), (above, below), (1, 1), (0, 0)))
-        return ops.relu(ops.conv(padded, kernel, padding="valid") + self.bias)
+        kernel = self.kernel[live_rows(height, channels), :, slices, 0, :]  # (rows, 3, read, heads)
+        return ops.relu(ops.conv(features[..., read], kernel, padding="same") + self.bias)
 
     def compute_output_shape(self, input_shape):
         if self.return_maps:
@@ -114,16 +112,14 @@ class SoftAttention(keras.layers.Layer):
         }
 
 
-def live_rows(height: int, channels: int) -> tuple[slice, int, int]:
-    """Rows of the released kernel that can meet a pixel, and the padding above and below that aligns them.
+def live_rows(height: int, channels: int) -> slice:
+    """Rows of the released kernel that can meet a pixel.
 
-    A kernel of `channels` rows with SAME padding is centred on row `(channels - 1) // 2`; an output row can
-    reach at most `height - 1` rows away. At 8 x 8 x 192 these are rows 88 to 102.
+    A kernel of `channels` rows with SAME padding is centred on row `(channels - 1) // 2`, and so is the part of it
+    that is kept; an output row can reach at most `height - 1` rows away. At 8 x 8 x 192 these are rows 88 to 102.
     """
     middle = (channels - 1) // 2
-    start = max(0, middle - (height - 1))
-    stop = min(channels, middle + height)
-    return slice(start, stop), middle - start, stop - 1 - middle
+    return slice(max(0, middle - (height - 1)), min(channels, middle + height))
 
 
 def live_channels(channels: int) -> tuple[slice, slice]:
