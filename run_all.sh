@@ -17,11 +17,11 @@ case "${1:-}" in
     *) study=$1; shift ;;
 esac
 
-set_up_environment
-if command -v flock >/dev/null; then
+if command -v flock >/dev/null; then  # before the set-up, which may replace the packages that a study is using
     exec 9>.run_all.lock
-    flock -n 9 || fail "another ./run_all.sh is at work in this folder"
+    flock -n 9 || fail "another ./run_all.sh, or a run that it started, is at work in this folder"
 fi
+set_up_environment
 
 gpus=$(nvidia-smi -L 2>/dev/null | grep -c GPU || true)
 [ "$gpus" -gt 0 ] && set -- --resources gpu=1 "$@"   # runs take turns on a GPU

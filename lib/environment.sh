@@ -26,6 +26,7 @@ set_up_environment() {
         fi
         local lock="requirements-$DEVICE.lock"
         [ -f "$lock" ] || fail "DEVICE must be cpu or gpu, not '$DEVICE'"
+        if command -v flock >/dev/null; then exec 8>.set_up.lock; flock 8; fi  # two first calls at once: one waits
         if ! cmp -s "$lock" .venv/installed.lock; then
             local python; python=$(find_python) || exit 1
             echo "setting up .venv with the packages of $lock (once, two to five minutes) ..."
@@ -35,6 +36,7 @@ set_up_environment() {
             .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
             cp "$lock" .venv/installed.lock
         fi
+        exec 8>&-
         export PATH="$PWD/.venv/bin:$PATH"
     fi
     export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"

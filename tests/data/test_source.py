@@ -1,12 +1,11 @@
-"""Files of one data set: tables inside archives, and one process at a time."""
+"""Files of one data set: tables inside archives."""
 
-import threading
 import zipfile
 
 import pytest
 
 from soft_attention.data.catalog import DatasetInfo, RemoteFile
-from soft_attention.data.source import Source, one_at_a_time
+from soft_attention.data.source import Source
 from soft_attention.errors import StudyError
 
 
@@ -43,19 +42,3 @@ def test_a_table_that_is_nowhere(mirror):
 def test_a_table_inside_without_its_column(mirror):
     with pytest.raises(StudyError, match=r"inside\.csv in .*a\.zip has no column 'dx'"):
         source(mirror).table("inside.csv", ["dx"])
-
-
-def test_a_second_process_waits_for_the_first(tmp_path):
-    pytest.importorskip("fcntl")
-    entered = threading.Event()
-
-    def second():
-        with one_at_a_time(tmp_path / "data"):
-            entered.set()
-
-    thread = threading.Thread(target=second)
-    with one_at_a_time(tmp_path / "data"):
-        thread.start()
-        assert not entered.wait(0.2)
-    assert entered.wait(5)
-    thread.join()

@@ -110,6 +110,16 @@ def test_official_partitions_are_taken_as_published():
     assert list(split["subset"]) == list(dataset.table["partition"])
 
 
+def test_a_partition_of_another_name_is_refused():
+    dataset = lesions({"a": [1] * 6, "b": [1] * 6}, "own")
+    dataset.table["partition"] = ["training", "training", "val", "test"] * 3
+    with pytest.raises(ValueError, match=r"unknown partition 'training'.*did you mean 'train'"):
+        make_split(dataset, "official")
+    dataset.table["partition"] = "train"
+    with pytest.raises(StudyError, match="no image of class 'a' in the test subset"):
+        make_split(dataset, "official")
+
+
 many_lesions = st.lists(st.integers(1, 4), min_size=15, max_size=30)
 
 
@@ -200,6 +210,13 @@ def test_a_class_missing_from_a_subset_is_named():
         make_split(lesions({"a": [1] * 50, "rare": [3, 3]}), "released")
     with pytest.raises(StudyError, match="class 'rare' has one lesion with a single image"):
         make_split(lesions({"a": [1] * 50, "rare": [1, 3]}), "released")
+
+
+def test_too_few_lesions_are_told():
+    with pytest.raises(StudyError, match="0 lesions with a single image are too few to test 15% of them"):
+        make_split(lesions({"a": [2] * 9, "b": [3] * 9}), "released")
+    with pytest.raises(StudyError, match="4 lesions cannot be divided into 5 parts with every class in each"):
+        make_split(lesions({"a": [1] * 2, "b": [1] * 2}), "clean")
 
 
 def test_impossible_requests_are_refused():

@@ -39,6 +39,7 @@ def make_runs(tmp_path, monkeypatch):
                         records.write_table(folder / records.predictions_file(name), table)
                     place = {
                         "part": part,
+                        "dataset": "ham10000",
                         "backbone": backbone,
                         "arm": arm,
                         "seed": seed,
@@ -229,6 +230,7 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
 
 def test_a_study_without_the_parts_has_no_ledger(make_runs):
     assert ledger.ledger({"synthetic-clean": make_runs("")}).empty
+    assert ledger.ledger({"frozen": make_runs(dataset="own")}).empty
 
 
 def test_every_backbone_has_its_own_ledger(make_runs):

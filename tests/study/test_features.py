@@ -46,7 +46,7 @@ def test_features_are_those_of_each_view_and_are_made_once(network, images, tmp_
     for view in (0, 1):
         expected = keras.ops.convert_to_numpy(trunk(features.dihedral(images, view).copy()))
         assert kept[:, view] == pytest.approx(expected, abs=1e-2)
-    monkeypatch.setattr(features, "_write", None)
+    monkeypatch.setattr(features, "_features", None)
     assert np.array_equal(features.open_features(trunk, images, 2, tmp_path / "cache"), kept)
 
 
@@ -57,6 +57,17 @@ def test_other_weights_or_images_make_other_files(network, images, tmp_path):
     names = [features._fingerprint(features.divide(n)[0], images) for n in (network, other, same)]
     assert names[0] == names[2] != names[1]
     assert features._fingerprint(features.divide(network)[0], images[:5].copy()) != names[0]
+
+
+def test_another_precision_makes_another_file(network, images):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        coarse = build_network("mobilenet", "released", 3, 32)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    coarse.set_weights(network.get_weights())
+    names = {features._fingerprint(features.divide(each)[0], images) for each in (network, coarse)}
+    assert len(names) == 2
 
 
 def test_a_full_disk_leaves_nothing_and_a_damaged_file_is_named(network, images, tmp_path, monkeypatch):

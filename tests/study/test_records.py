@@ -60,6 +60,27 @@ def test_a_finished_run_has_the_files_of_the_design_and_no_checkpoint(finished):
         records.read_predictions(finished, "validation")
 
 
+def test_the_checkpoints_outlive_a_kill_before_the_run_is_complete(run, dataset, finished, monkeypatch):
+    (finished / "metrics.json").unlink()
+    (finished / "state-1.weights.h5").write_bytes(b"")
+
+    def killed(path, values):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(records, "write_json", killed)
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    with pytest.raises(KeyboardInterrupt):
+        records.write_run(run, finished, dataset, "hash", network, {}, {})
+    assert (finished / "state-1.weights.h5").exists() and not (finished / "metrics.json").exists()
+
+
+def test_a_kept_run_without_its_network_says_what_to_do(finished):
+    assert records.load_network(finished).count_params() == 6
+    (finished / "model.keras").unlink()
+    with pytest.raises(StudyError, match=r"model\.keras is not there \(git keeps no networks\): remove .* and train"):
+        records.load_network(finished)
+
+
 def test_scores_are_recomputed_from_the_predictions(finished, run):
     stored = json.loads((finished / "metrics.json").read_text())
     (finished / "metrics.json").write_text(json.dumps(stored | {"accuracy": 0.123}))

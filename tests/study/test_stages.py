@@ -85,6 +85,15 @@ def test_a_missing_run_is_only_made_for_the_smoke_study():
         stages.ensure_run(run)
 
 
+def test_a_finished_run_is_not_trained_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages.paths, "RESULTS", tmp_path)
+    run = Study.load("smoke").runs()[0]
+    run.folder.mkdir(parents=True)
+    (run.folder / "metrics.json").write_text("{}")
+    monkeypatch.setattr(stages, "execute", None)
+    stages.train(run)
+
+
 def test_the_page_needs_no_network_and_shows_no_code(tmp_path):
     cells = [
         new_markdown_cell("# Title"),

@@ -1,6 +1,7 @@
 """Training: what decides the epoch, that a kill costs at most one epoch, and what is said when it goes wrong."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -133,10 +134,25 @@ def test_a_loss_that_is_no_number_stops_with_a_clear_error(run, images, split, t
     assert np.isfinite(written.to_numpy()).all()
 
 
+def test_a_history_without_its_state_is_begun_again(run, images, split, whole, tmp_path, capsys):
+    _, expected, folder = whole
+    shutil.copy(folder / "history.csv", tmp_path)  # as after a kill between the last files and metrics.json
+    history = train(run, images, split, tmp_path)[1]
+    assert "history of 3 epochs, but no longer their state-3.weights.h5" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(history.drop(columns="seconds"), expected.drop(columns="seconds"), rtol=1e-5)
+
+
+def test_weights_that_a_kill_left_beside_the_chosen_ones_do_no_harm(run, images, split, whole, tmp_path):
+    predictions, history, folder = whole
+    best = training.best_epoch(history, run.selection, "validation")
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / f"validation-{best % 3 + 1}.weights.h5").write_bytes(b"of an earlier choice")
+    network = train(run, images, split, tmp_path)[0]
+    np.testing.assert_allclose(training.predict(network, images, np.arange(30)), predictions, atol=1e-5)
+
+
 def test_a_damaged_checkpoint_is_named_and_left_alone(run, images, split, tmp_path):
     pd.DataFrame([{"epoch": 1, "validation_loss": 1.0}]).to_csv(tmp_path / "history.csv", index=False)
-    with pytest.raises(StudyError, match=r"history of 1 epochs but not their state-1\.weights\.h5"):
-        train(run, images, split, tmp_path)
     (tmp_path / "state-1.weights.h5").write_bytes(b"half a file")
     with pytest.raises(StudyError, match=r"checkpoint .*state-1\.weights\.h5 is damaged"):
         train(run, images, split, tmp_path)

@@ -101,9 +101,9 @@ def _on_title(gains: pd.DataFrame, networks: pd.DataFrame) -> tuple[str, str, st
         f"As tests on different images the five pairs have p = {', '.join(map(share, gains['p_independent']))}. "
         f"{signs['wins']} gains and {signs['ties']} tie give p = {share(signs['p'])} in a sign test; even five gains "
         f"would give {share(sign_test([1] * 5)['p'], 4)}. If 4 to 8 % of the {images} images are judged differently, "
-        f"a paired test finds a difference of {few} to {many} points in four studies of five. Each network was trained "
-        "once, ResNet34 with attention not from scratch, and the arms differ in more than attention: in pooling, "
-        "dropout or the width of the next layer, depending on the network. Macro recall falls for "
+        f"a paired test has a power of 80 % for differences of {few} to {many} points or more. Each network was "
+        "trained once, ResNet34 with attention not from scratch, and the arms differ in more than attention: in "
+        "pooling, dropout or the width of the next layer, depending on the network. Macro recall falls for "
         f"{fallen['macro_recall']}, weighted AUC for {fallen['weighted_auc']}.",
         f"{UNDECIDED}: one training per network, and no independent comparison below .05",
     )
@@ -193,9 +193,9 @@ def _on_recall(before: pd.Series, after: pd.Series) -> tuple[str, str, str]:
     without, attended = rates.loc[("mel", "baseline")], rates.loc[("mel", "released")]
     rare = rates.loc[("df", "released")]
     return (
-        f"None in the paper; in the notebooks macro recall {share(before['macro_recall'], 4)} without and "
-        f"{share(after['macro_recall'], 4)} with attention, melanomas found {without['correct']} and "
-        f"{attended['correct']} of {attended['test_images']}.",
+        "None in the paper, as a reproduction says; in the notebooks macro recall "
+        f"{share(before['macro_recall'], 4)} without and {share(after['macro_recall'], 4)} with attention, melanomas "
+        f"found {without['correct']} and {attended['correct']} of {attended['test_images']}.",
         f"Melanoma recall without attention {share(without['recall_low'])} to {share(without['recall_high'])}, with "
         f"it {share(attended['recall_low'])} to {share(attended['recall_high'])} (95 %). One of the "
         f"{rare['test_images']} dermatofibromas moves the recall of its class by {rare['recall_points']:.1f} points "

@@ -25,13 +25,15 @@ def own_results(
         analysis: of the study.
 
     Returns:
-        Sentences, each with the network and the part of the study, whose scale the reader must be told beside them.
+        Sentences, each with the network, the part of the study and its scale.
     """
     parts = {name: parts[name] for name in answers}
     on_ham10000, on_isic2017 = (_where(parts, "dataset", dataset) for dataset in ("ham10000", "isic2017"))
     as_released = _where(on_ham10000, "protocol", "released")
     found = {
-        "title": _each(on_ham10000, lambda name, backbone, runs: _verdict(answers[name], backbone, analysis)),
+        "title": _each(
+            on_ham10000 | on_isic2017, lambda name, backbone, runs: _verdict(answers[name], backbone, analysis)
+        ),
         "precision": _each(as_released, lambda *place: _score(place[-1], "weighted_precision")),
         "accuracy": _each(as_released, lambda *place: _score(place[-1], "accuracy")),
         "auc": _each(on_ham10000, lambda *place: _both_arms(place[-1], "weighted_auc")),
@@ -65,7 +67,7 @@ def _where(parts: Mapping[str, pd.DataFrame], column: str, value: str) -> dict[s
 def _each(parts: Mapping[str, pd.DataFrame], say: Callable[[str, str, pd.DataFrame], str]) -> str:
     """What there is to say of each part's networks, one after the other."""
     said = [
-        f"{BACKBONES[backbone].title}, {name}: {text}"
+        f"{BACKBONES[backbone].title}, {name} ({'; '.join(runs['scale'].unique())}): {text}"
         for name, backbone, runs in _networks(parts)
         if (text := say(name, backbone, runs))
     ]

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from soft_attention.data.checksums import checksum
 from soft_attention.errors import StudyError
+from soft_attention.paths import leftovers
 
 _MARKER = ".made_from.json"
 
@@ -22,7 +23,8 @@ def extract(archives: Sequence[Path], folder: Path, pattern: str = "*") -> None:
     """Unpack the entries of zip archives whose base name fits `pattern`, flat, into `folder`.
 
     The folder appears complete or not at all. It remembers the checksums of its archives; if it
-    was made from others (a mirror, say), it is made anew, so two sources never mix.
+    was made from others (a mirror, say), it is made anew, so two sources never mix. The caller holds the lock of
+    the folder above: what a killed attempt left there is removed.
 
     Raises:
         StudyError: a damaged archive, an entry that points outside or comes twice, no space.
@@ -31,6 +33,8 @@ def extract(archives: Sequence[Path], folder: Path, pattern: str = "*") -> None:
     marker = folder / _MARKER
     if marker.exists() and json.loads(marker.read_text()) == made_from:
         return
+    for stale in leftovers(folder):
+        shutil.rmtree(stale)
     temporary = folder.with_name(f".{uuid.uuid4().hex[:8]}-{folder.name}")
     temporary.mkdir(parents=True)
     try:

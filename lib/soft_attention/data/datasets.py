@@ -18,7 +18,7 @@ from soft_attention.data.manifest import (
     read_table,
     refuse,
 )
-from soft_attention.data.source import Source, one_at_a_time
+from soft_attention.data.source import Source
 from soft_attention.errors import known
 
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -88,7 +88,7 @@ def load_dataset(name: str | Path, data_dir: str | Path | None = None, mirror: s
     info = CATALOG[known(str(name), DATASETS, "dataset")]
     folder = Path(data_dir or paths.data_dir()).expanduser().absolute() / info.name
     source = Source(info, folder, mirror or os.environ.get("DATA_MIRROR") or None)
-    with one_at_a_time(folder):
+    with paths.one_at_a_time(folder):
         return load.get(info.name, _load_generated)(source)
 
 
@@ -121,7 +121,7 @@ def _load_isic2018_test(training: Source, known_images: pd.DataFrame) -> pd.Data
     info = CATALOG["isic2018_test"]
     source = Source(info, training.folder.with_name(info.name), training.mirror)
     columns = [name.upper() for name in info.classes]
-    with one_at_a_time(source.folder):
+    with paths.one_at_a_time(source.folder):
         truth = source.table("ISIC2018_Task3_Test_GroundTruth.csv", ["image", *columns])
         images = source.images(["ISIC2018_Task3_Test_Input.zip"])
     ids, one_hot = truth["image"], truth[columns]

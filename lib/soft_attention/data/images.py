@@ -1,7 +1,7 @@
 """Decode every image once, into one array on disk that later runs open in milliseconds."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -11,8 +11,8 @@ import pandas as pd
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
+from soft_attention.data.arrays import open_array
 from soft_attention.errors import StudyError
-from soft_attention.paths import atomic
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MB as RGB
 NO_MASK = 255
@@ -67,14 +67,12 @@ def _open(
 ) -> np.memmap:
     files = [None if pd.isna(file) else Path(file) for file in files]
     cache = Path(cache_dir) / f"{kind}-{shape[0]}-{_fingerprint(files)}.npy"
-    if not cache.exists():
+
+    def decoded() -> Iterator[np.ndarray]:
         with ThreadPool(workers) as pool:
-            bar = tqdm(pool.imap(decode, files), f"{kind} at {shape[0]} px", len(files), unit="image")
-            _write(cache, bar, (len(files), *shape))
-    try:
-        return np.load(cache, mmap_mode="r")
-    except ValueError as error:
-        raise StudyError(f"{cache} is damaged ({error}); delete it and run again") from error
+            yield from tqdm(pool.imap(decode, files), f"{kind} at {shape[0]} px", len(files), unit="image")
+
+    return open_array(cache, np.uint8, (len(files), *shape), decoded)
 
 
 def _fingerprint(files: list[Path | None]) -> str:
@@ -86,19 +84,6 @@ def _fingerprint(files: list[Path | None]) -> str:
         stat = file and file.stat()
         digest.update(repr(stat and (str(file), stat.st_size, stat.st_mtime_ns)).encode())
     return digest.hexdigest()[:16]
-
-
-def _write(path: Path, arrays: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
-    # Plain writing, not a memory map: on a full disk a map kills the process, a write raises.
-    try:
-        with atomic(path) as temporary, temporary.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for array in arrays:
-                file.write(array.tobytes())
-    except OSError as error:
-        size = np.prod(shape) / 1e9
-        raise StudyError(f"cannot write {path} ({size:.1f} GB): {error.strerror or error}") from error
 
 
 def _decode_image(file: Path, size: int) -> np.ndarray:

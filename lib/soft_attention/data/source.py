@@ -1,7 +1,6 @@
 """One data set's files: fetched from its hosts or a mirror, unpacked, and read."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,11 +12,6 @@ from soft_attention.data.catalog import DatasetInfo
 from soft_attention.data.download import fetch, is_official
 from soft_attention.data.manifest import read_table
 from soft_attention.errors import StudyError
-
-try:
-    import fcntl
-except ImportError:  # Windows: there, load a data set once before several notebooks use it
-    fcntl = None
 
 _MASK_SUFFIX = "_segmentation"
 _LOOKED_AT = 100  # images whose size is read to describe a mirror
@@ -72,16 +66,6 @@ class Source:
             return "official"
         sizes = {_size(path) for path in list(images.values())[:_LOOKED_AT]}
         return f"mirror ({sizes.pop()} px)" if len(sizes) == 1 else "mirror (images of several sizes)"
-
-
-@contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the lock of a data set's folder: of several processes, one prepares it, others wait."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        if fcntl:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file closes, also if we are killed
-        yield
 
 
 def _size(path: str) -> str:

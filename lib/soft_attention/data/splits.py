@@ -52,8 +52,8 @@ def make_split(
         which two images are nearly identical (`duplicate_pairs`), which the authors could not know.
 
     Raises:
-        ValueError: unknown protocol, a fold that does not exist, or no official test set.
-        StudyError: a class without an image in one of the subsets.
+        ValueError: unknown protocol or partition, a fold that does not exist, or no official test set.
+        StudyError: a class without an image in one of the subsets, or too few lesions to divide.
     """
     known(protocol, PROTOCOLS, "protocol")
     if not 0 <= fold < folds:
@@ -150,7 +150,13 @@ def _released(table: pd.DataFrame, test_share: float, seed: int, validation_shar
             f"class {rare.index[0]!r} has one lesion with a single image: the released protocol "
             "divides such lesions between train and test and needs two"
         )
-    _, test = train_test_split(pool.index, test_size=test_share, stratify=pool["label"], random_state=seed)
+    try:
+        _, test = train_test_split(pool.index, test_size=test_share, stratify=pool["label"], random_state=seed)
+    except ValueError as error:
+        raise StudyError(
+            f"{len(pool)} lesions with a single image are too few to test {test_share:.0%} of them, every class "
+            f"included ({error}): use another test_share, or the protocol clean"
+        ) from error
     table = table.assign(group=table["lesion_id"])
     if validation_share:
         return _carve_validation(table, test, validation_share, seed)
@@ -168,6 +174,8 @@ def _clean(table: pd.DataFrame, seed: int, fold: int, folds: int, validation_sha
 def _official(dataset: Dataset, table: pd.DataFrame, seed: int, validation_share: float) -> pd.DataFrame:
     table = table.assign(group=_merged_lesions(table))
     if "partition" in table:
+        for partition in table["partition"]:
+            known(partition, SUBSETS, "partition")
         return table.assign(subset=table["partition"])
     if dataset.external is None:
         raise ValueError(
@@ -189,7 +197,14 @@ def _carve_validation(table: pd.DataFrame, test: pd.Index, share: float, seed: i
 
 def _fold(table: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Index:
     """The index of one of `folds` sets of whole groups, each with its share of every class."""
-    return table.index[_assignment(tuple(table["label"]), tuple(table["group"]), folds, seed) == fold]
+    try:
+        assignment = _assignment(tuple(table["label"]), tuple(table["group"]), folds, seed)
+    except ValueError as error:
+        raise StudyError(
+            f"{table['group'].nunique()} lesions cannot be divided into {folds} parts with every class in each "
+            f"({error}): use fewer folds, a larger validation_share, or more lesions"
+        ) from error
+    return table.index[assignment == fold]
 
 
 @lru_cache(maxsize=4)  # the folds of a seed are asked for one by one
@@ -221,7 +236,7 @@ def _pairs_within(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_classes(split: pd.DataFrame, classes: tuple[str, ...], where: str) -> None:
-    for subset in (name for name in SUBSETS if (split["subset"] == name).any()):
+    for subset in (name for name in SUBSETS if name != "validation" or (split["subset"] == name).any()):
         present = set(split.loc[split["subset"] == subset, "label"])
         if missing := [name for name in classes if name not in present]:
             raise StudyError(

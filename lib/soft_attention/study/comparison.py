@@ -134,7 +134,7 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
         }
         if melanoma:
             point = calibration.sensitivity_at_specificity(validation, test, classes, melanoma, SPECIFICITY)
-            row |= {"melanoma_sensitivity": point.sensitivity, "at_specificity": point.specificity}
+            row |= {"melanoma_sensitivity": point.sensitivity, "test_specificity": point.specificity}
         rows.append(row)
     return _means(rows)
 

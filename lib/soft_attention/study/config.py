@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from soft_attention import paths
 from soft_attention.errors import StudyError, known
 from soft_attention.vocabulary import ARMS, BACKBONES, CHOOSING, PROTOCOLS
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
+ENDPOINTS = ("accuracy", "balanced_accuracy")
 
 
 class _Strict(BaseModel):
@@ -52,7 +53,7 @@ class Settings(_Strict):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     test_share: float = Field(0.15, gt=0, lt=1, description="of the single-image lesions, protocol released")
     validation_share: float | None = Field(
-        None, gt=0, lt=1, description="of what is not tested; null: the protocol's own, 0.15, and none in released"
+        None, gt=0, le=0.5, description="of what is not tested; null: the protocol's own, 0.15, and none in released"
     )
     split_folds: int = Field(5, ge=2, description="number of folds, protocol clean")
     leak: bool = Field(False, description="inject a leak: other images of the tested lesions are trained on")
@@ -79,6 +80,14 @@ class Run(Settings):
             {"protocol": PROTOCOLS, "backbone": BACKBONES, "arm": ARMS}[info.field_name],
             info.field_name,
         )
+
+    @model_validator(mode="after")
+    def _known_fold(self):
+        folds = self.split_folds if self.protocol == "clean" else 1
+        if self.fold >= folds:
+            reason = f"with {folds} folds it is 0 to {folds - 1}" if folds > 1 else "only the protocol clean has folds"
+            raise ValueError(f"fold {self.fold} of the protocol {self.protocol} does not exist: {reason}")
+        return self
 
     @classmethod
     def check(cls, values: Mapping[str, Any], source: str = "the parameters cell") -> "Run":
@@ -136,10 +145,12 @@ class GridException(_Strict):
     where: dict[str, Any]
     set: dict[str, Any]
 
-    @field_validator("where")
+    @field_validator("set")
     @classmethod
-    def _known_axes(cls, where):
-        return _check_axes(where)
+    def _known_settings(cls, settings):
+        for name in settings:
+            known(name, Settings.model_fields, "setting")
+        return settings
 
 
 class Part(_Strict):
@@ -159,7 +170,7 @@ class Part(_Strict):
 class Analysis(_Strict):
     """What a study compares and how, fixed before any of its runs."""
 
-    endpoint: Literal["accuracy", "balanced_accuracy"] = "balanced_accuracy"
+    endpoint: Literal[ENDPOINTS] = "balanced_accuracy"
     comparisons: list[tuple[str, str]] = Field(
         [("released", "baseline")], description="pairs of arms; together the family of Holm's correction"
     )
@@ -173,11 +184,17 @@ class Analysis(_Strict):
     @field_validator("comparisons", mode="before")
     @classmethod
     def _pairs(cls, pairs):
+        if not isinstance(pairs, list) or not all(isinstance(pair, list | tuple) for pair in pairs):
+            raise ValueError(f"a list of pairs of arms is wanted, such as [[released, baseline]], not {pairs!r}")
         return [tuple(known(arm, ARMS, "arm") for arm in pair) for pair in pairs]
 
     @field_validator("margins")
     @classmethod
     def _margins(cls, margins, info):
+        for metric, margin in margins.items():
+            known(metric, ENDPOINTS, "metric")
+            if not 0 < margin < 1:
+                raise ValueError(f"the margin of {metric} is a share above 0 and below 1, not {margin}")
         if (endpoint := info.data.get("endpoint")) not in margins:
             raise ValueError(f"the endpoint {endpoint!r} needs a margin")
         return margins
@@ -201,34 +218,52 @@ class Study(_Strict):
     parts: dict[str, Part] = Field({}, description="several grids in one study, each with what it changes")
     analysis: Analysis = Analysis()
 
-    @field_validator("skip")
-    @classmethod
-    def _known_axes(cls, skip):
-        return [_check_axes(rule) for rule in skip]
+    @model_validator(mode="after")
+    def _known_places(self):
+        for rule in (*self.skip, *(exception.where for exception in self.exceptions)):
+            for axis, values in rule.items():
+                known(axis, AXES, "axis")
+                there = dict.fromkeys(str(value) for part in self._grids().values() for value in self._axis(part, axis))
+                for value in values if isinstance(values, list) else [values]:
+                    known(str(value), there, f"{axis} of this study")
+        return self
 
     @classmethod
     def load(cls, name: str | Path) -> "Study":
-        """Read a study by its name in `params/` or by the path of a YAML file."""
+        """Read a study by its name in `params/` or by the path of a YAML file.
+
+        Raises:
+            StudyError: the file is missing or cannot be read; a key or value is unknown or wrong; there is no run, or
+                two runs would share a folder. The message names the file, the key and the nearest valid one.
+        """
         path = Path(name) if str(name).endswith((".yaml", ".yml")) else paths.PARAMS / f"{name}.yaml"
         if not path.exists():
             names = sorted(file.stem for file in paths.PARAMS.glob("*.yaml"))
             raise StudyError(f"there is no study file {path}: the studies are {', '.join(names)}")
         try:
-            values = yaml.safe_load(path.read_text())
-        except yaml.YAMLError as error:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
         if not isinstance(values, dict):
             raise StudyError(f"{path} must hold keys and values, such as `datasets: [synthetic]`")
         study = _validated(cls, {"name": path.stem} | values, str(path))
-        study.runs()  # an invalid setting is an error of the file, not of its first run
+        if study.name != path.stem:
+            raise StudyError(f"{path}: a study has the name of its file, {path.stem!r}, not {study.name!r}")
+        runs = {}  # an invalid setting is an error of the file, not of its first run
+        for run in study.runs():
+            if run.id in runs:
+                two = " and ".join(dict.fromkeys((runs[run.id].dataset, run.dataset)))
+                raise StudyError(f"{path}: two runs would have the folder {run.id} (dataset {two})")
+            runs[run.id] = run
+        if not runs:
+            raise StudyError(f"{path}: no run is left: skip takes all of the grid away")
         return study
 
     def runs(self) -> list[Run]:
         """Every run, part by part, each grid in the order of its lists."""
-        parts = self.parts or {"": Part(about="")}
         return [
             self._run(name, part, place)
-            for name, part in parts.items()
+            for name, part in self._grids().items()
             for place in self._places(part)
             if not any(_matches(place, rule) for rule in self.skip)
         ]
@@ -242,9 +277,15 @@ class Study(_Strict):
         runs = {run.id: run for run in self.runs() if run.part not in silent}
         return [run for run in runs.values() if run.arm in ("released", "paper") and run.baseline.id in runs]
 
+    def _grids(self) -> dict[str, Part]:
+        return self.parts or {"": Part(about="")}
+
+    def _axis(self, part: Part, axis: str) -> list:
+        return getattr(part, f"{axis}s") or getattr(self, f"{axis}s")
+
     def _places(self, part: Part) -> Iterator[dict[str, Any]]:
         axes = ("dataset", "protocol", "seed", "fold", "backbone", "arm")
-        lists = [getattr(part, f"{axis}s") or getattr(self, f"{axis}s") for axis in axes]
+        lists = [self._axis(part, axis) for axis in axes]
         return (dict(zip(axes, place, strict=True)) for place in product(*lists))
 
     def _run(self, name: str, part: Part, place: dict[str, Any]) -> Run:
@@ -263,12 +304,6 @@ def changes(run: Run, folder: Path) -> str:
     file = folder / "params.json"
     old, new = _validated(Run, json.loads(file.read_text()), str(file)).model_dump(), run.model_dump()
     return ", ".join(f"{key}: {old[key]} -> {new[key]}" for key in new if old[key] != new[key])
-
-
-def _check_axes(rule: dict[str, Any]) -> dict[str, Any]:
-    for axis in rule:
-        known(axis, AXES, "axis")
-    return rule
 
 
 def _matches(place: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:

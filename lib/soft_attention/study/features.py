@@ -1,6 +1,7 @@
 """Features of a frozen trunk: computed once per image and view, kept on disk, read by every later training."""
 
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,9 +9,7 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from soft_attention import paths
-from soft_attention.data.source import one_at_a_time
-from soft_attention.errors import StudyError
+from soft_attention.data.arrays import open_array
 from soft_attention.model.networks import FEATURES
 
 BATCH = 32
@@ -35,7 +34,7 @@ def open_features(trunk: keras.Model, images: np.ndarray, views: int, cache_dir:
     """The trunk's features of all images and views, computed by the first call, memory-mapped by later ones.
 
     Args:
-        trunk: as from `divide`; its weights name the file, so other weights make another one.
+        trunk: as from `divide`; its weights and precision name the file, so others make another one.
         images: (N, S, S, 3) uint8, as from `open_images`: the name of its file names the content.
         views: how many of the `dihedral` views.
         cache_dir: folder of the arrays.
@@ -46,15 +45,13 @@ def open_features(trunk: keras.Model, images: np.ndarray, views: int, cache_dir:
     Raises:
         StudyError: the disk is full, or the file is damaged. Nothing half-written is left.
     """
-    folder = Path(cache_dir)
-    file = folder / f"features-{_fingerprint(trunk, images)}-{views}.npy"
-    with one_at_a_time(folder):
-        if not file.exists():
-            _write(file, trunk, images, views)
-    try:
-        return np.load(file, mmap_mode="r")
-    except ValueError as error:
-        raise StudyError(f"{file} is damaged ({error}); delete it and run again") from error
+    file = Path(cache_dir) / f"features-{_fingerprint(trunk, images)}-{views}.npy"
+
+    def computed() -> Iterator[np.ndarray]:
+        for start in tqdm(range(0, len(images), BATCH), f"features of {views} views", unit="batch"):
+            yield _features(trunk, images[start : start + BATCH], views)
+
+    return open_array(file, np.float16, (len(images), views, *trunk.output_shape[1:]), computed)
 
 
 def _fingerprint(trunk: keras.Model, images: np.ndarray) -> str:
@@ -62,23 +59,11 @@ def _fingerprint(trunk: keras.Model, images: np.ndarray) -> str:
     whole = file is not None and 0 < Path(file).stat().st_size - images.nbytes < 1024  # no slice: all but the header
     content = Path(file).name if whole else hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
     scaling = trunk.get_layer("preprocessing").mode
-    digest = hashlib.sha256(f"{content} {images.shape} {scaling}".encode())
+    precision = "" if trunk.output.dtype == "float32" else f" {trunk.output.dtype}"
+    digest = hashlib.sha256(f"{content} {images.shape} {scaling}{precision}".encode())
     for weight in trunk.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).data)
     return digest.hexdigest()[:16]
-
-
-def _write(file: Path, trunk: keras.Model, images: np.ndarray, views: int) -> None:
-    shape = (len(images), views, *trunk.output_shape[1:])
-    try:
-        with paths.atomic(file) as temporary, temporary.open("wb") as out:
-            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(out, header)
-            for start in tqdm(range(0, len(images), BATCH), f"features of {views} views", unit="batch"):
-                out.write(_features(trunk, images[start : start + BATCH], views).tobytes())
-    except OSError as error:
-        size = np.prod(shape) * 2 / 1e9
-        raise StudyError(f"cannot write {file} ({size:.1f} GB): {error.strerror or error}") from error
 
 
 def _features(trunk: keras.Model, images: np.ndarray, views: int) -> np.ndarray:

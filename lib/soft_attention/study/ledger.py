@@ -33,6 +33,7 @@ def ledger(parts: Parts) -> pd.DataFrame:
         Columns: backbone, entry, compared (what with what), trainings (of the first), images, range (what low and high
         are: `INTERVAL`, over lesions and seeds, or `SPREAD`), and for each of `METRICS` the points, low and high.
     """
+    parts = {name: runs[runs["dataset"] == "ham10000"] for name, runs in parts.items()}
     rows = [
         {"backbone": backbone} | row
         for backbone in BACKBONES
@@ -102,7 +103,7 @@ def _redraws(runs: pd.DataFrame) -> Iterator[dict]:
     gains = redraw_gains(runs)
     if len(gains) > 2:
         compared = f"gain by attention in each of {len(gains)} draws of the authors' split, each trained anew"
-        row = {"entry": "luck of split and training", "compared": compared, "trainings": len(runs)}
+        row = {"entry": "luck of split and training", "compared": compared, "trainings": len(gains)}
         row |= {"images": int(runs["n_images"].iloc[0]), "range": SPREAD}
         for metric in METRICS:
             low, high = np.quantile(gains[metric], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -13,6 +13,12 @@ from soft_attention.study import training
 from soft_attention.study.config import Run
 
 
+def check_external(run: Run, dataset: Dataset) -> None:
+    """StudyError if the run wants an outside test set that its dataset does not have; gets the set if it has one."""
+    if run.external_test and dataset.external is None:
+        raise StudyError(f"{dataset.name} has no outside test set: set external_test to false")
+
+
 def predict_run(
     run: Run,
     network: keras.Model,
@@ -62,8 +68,6 @@ def _table(network, inputs, split: pd.DataFrame, chosen: pd.Series, classes: tup
 
 def _external(run: Run, network: keras.Model, dataset: Dataset, cache_dir: Path) -> pd.DataFrame:
     rows = dataset.external
-    if rows is None:
-        raise StudyError(f"{dataset.name} has no outside test set: set external_test to false")
     images = open_images(rows, run.size, cache_dir)
     inputs = training.open_inputs(run, network, images, cache_dir, views=1)
     return _table(network, inputs, rows, pd.Series(True, rows.index), dataset.classes)

@@ -12,7 +12,7 @@ def published(name: str) -> pd.DataFrame:
     """A table of `params/published/`, as it stands there: its header says what the columns are.
 
     Tables: `claims`, `networks`, `per_class`, `splits`, `curves`, `recipe`, `classes`, `isic2017`, `isic2017_external`,
-    `peers`, `peer_scores`. Each row has a source and a confidence.
+    `peers`, `peer_scores`, `unit`. Each row has a source and a confidence.
 
     Raises:
         ValueError: there is no such table; the message names those that there are.

@@ -4,32 +4,36 @@ import pandas as pd
 
 from soft_attention import paths
 from soft_attention.study import attention_tables, comparison, records
-from soft_attention.study.config import Study
+from soft_attention.study.config import Analysis, Study
+from soft_attention.study.statistics import NOT_SUPPORTED, SUPPORTED
 from soft_attention.vocabulary import ARMS
 
 STUDY = "cpu"
+OUTSIDE = "outside test set"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
 
 
 def main_result(study: str = STUDY) -> str:
     """The answer of a study as Markdown: verdicts, then where the networks look, then the scale of both.
 
-    One row per part with all four arms; one column per comparison of the study file, with the difference of the
-    endpoint in points, its interval and the verdict.
+    One row per part with all four arms, and one for its outside test set if it has one; one column per comparison of
+    the study file, with the difference of the endpoint in points, its interval and the verdict.
     """
     plan = Study.load(study)
     runs = records.by_part(records.load_runs(study), plan.parts)
     parts = {name: part for name, part in runs.items() if part["arm"].nunique() == len(ARMS)}
     answers = comparison.answers(parts, plan.analysis)
     pairs = [f"{arm} - {reference}" for arm, reference in plan.analysis.comparisons]
+    rows = _with_outside_tests(answers, parts, plan.analysis)
+    rows = {name: table[table["metric"] == plan.analysis.endpoint] for name, table in rows.items()}
     lines = [
         f"Difference of {plan.analysis.endpoint.replace('_', ' ')} in points, with its 95 % interval:",
         "",
         f"| part of the study | {' | '.join(pairs)} |",
         f"|---|{'---|' * len(pairs)}",
-        *(_row(name, table[table["metric"] == plan.analysis.endpoint], pairs) for name, table in answers.items()),
+        *(_row(name, table, pairs) for name, table in rows.items()),
         "",
-        *(_half_widths(name, table[table["metric"] == plan.analysis.endpoint]) for name, table in answers.items()),
+        f"Half-widths of these intervals, in points: {'; '.join(_half_widths(*row) for row in rows.items())}.",
         "",
         *_attention_lines(records.load_attention(study)),
         *(f"*{name}: {_scale(parts[name])}*<br>" for name in answers),
@@ -46,28 +50,43 @@ def replace_main_result(text: str, result: str) -> str:
     return f"{before}{BEGIN}\n{result}\n{END}{after}"
 
 
+def _with_outside_tests(
+    answers: dict[str, pd.DataFrame], parts: dict[str, pd.DataFrame], analysis: Analysis
+) -> dict[str, pd.DataFrame]:
+    """The comparisons of each part, followed by those on its outside test set if its runs predicted one."""
+    rows = {}
+    for name, table in answers.items():
+        rows[name] = table
+        if parts[name]["external"].all():
+            classes = parts[name]["classes"].iloc[0]
+            rows[f"{name}, {OUTSIDE}"] = comparison.comparisons_table(parts[name], classes, analysis, "external")
+    return rows
+
+
 def _row(name: str, answers: pd.DataFrame, pairs: list[str]) -> str:
     cells = dict.fromkeys(pairs, "not run")
     for row in answers.itertuples():
         numbers = f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
-        cells[f"{row.arm} - {row.reference}"] = f"{numbers}, **{row.verdict}**"
+        decided = row.verdict in (SUPPORTED, NOT_SUPPORTED)
+        small = f" (less than {100 * row.margin:g} points)" if decided and abs(row.difference) < row.margin else ""
+        cells[f"{row.arm} - {row.reference}"] = f"{numbers}, **{row.verdict}**{small}"
     return f"| {name} | {' | '.join(cells.values())} |"
 
 
 def _half_widths(name: str, answers: pd.DataFrame) -> str:
-    widths = ", ".join(f"{50 * (row.high - row.low):.1f}" for row in answers.itertuples())
-    return f"Half-widths of these intervals, {name}: {widths} points.<br>"
+    return f"{name} {', '.join(f'{50 * (row.high - row.low):.1f}' for row in answers.itertuples())}"
 
 
 def _attention_lines(attention: pd.DataFrame) -> list[str]:
     """A table of the energy inside the lesion of each arm's attention, beside what it must beat; empty without runs."""
     if attention.empty:
         return []
-    names = ["part of the study", "arm", "runs", "attention", "uniform map", "bell in the middle", "attention - bell"]
-    lines = ["Share of the map's weight that falls on the lesion:", "", f"| {' | '.join(names)} |", "|---" * 7 + "|"]
+    ways = ["attention", "uniform", "randomised unit", "centred Gaussian"]
+    names = ["part of the study", "arm", "runs", *ways, "attention - Gaussian"]
+    lines = ["Share of the map's weight that falls on the lesion:", "", f"| {' | '.join(names)} |", "|---" * 8 + "|"]
     energy = attention.pivot_table("energy", ["part", "arm"], "map")
     for row in attention_tables.lift_table(attention).itertuples():
-        shares = energy.loc[(row.part, row.arm), ["attention", "uniform", "centred Gaussian"]]
+        shares = energy.loc[(row.part, row.arm), ways]
         lift = f"{row.attention_lift:+.3f} ({row.attention_low:+.3f} to {row.attention_high:+.3f})"
         cells = [row.part, row.arm, str(row.runs), *(f"{share:.3f}" for share in shares), lift]
         lines.append(f"| {' | '.join(cells)} |")

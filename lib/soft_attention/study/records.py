@@ -110,7 +110,7 @@ def write_run(
     predictions: Mapping[str, pd.DataFrame],
     metrics: dict[str, Any],
 ) -> None:
-    """Write what a trained run leaves, remove its checkpoints, and last write `metrics.json`: the run is complete.
+    """Write what a trained run leaves, then `metrics.json`: the run is complete, and its checkpoints are removed.
 
     `predictions` holds a table for `test`, which becomes `predictions.parquet`, and for each other NAME one that
     becomes `predictions-NAME.parquet`.
@@ -120,9 +120,17 @@ def write_run(
     for name, table in predictions.items():
         write_table(folder / predictions_file(name), table)
     write_json(folder / "environment.json", environment(run, dataset, split_hash, read_history(folder)))
+    write_json(folder / "metrics.json", metrics)
     for file in folder.glob("*.weights.h5"):
         file.unlink()
-    write_json(folder / "metrics.json", metrics)
+
+
+def load_network(folder: Path) -> keras.Model:
+    """The trained network of a finished run; StudyError if it is not there."""
+    file = folder / "model.keras"
+    if not file.exists():
+        raise StudyError(f"{file} is not there (git keeps no networks): remove {folder} and train that run again")
+    return keras.saving.load_model(file, compile=False)
 
 
 def read_history(folder: Path) -> pd.DataFrame:

@@ -44,7 +44,7 @@ body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
 </style>
 {%- endblock -%}
 """
-SHOWN = ("epoch ", "resumed ", "report: ")
+SHOWN = ("epoch ", "resumed ", "restarted: ", "report: ")
 
 
 def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str) -> None:
@@ -93,13 +93,14 @@ def data(study: Study, dataset: str) -> None:
 
 
 def train(run: Run) -> None:
-    """Train, predict and score one run: everything in its folder but the attention scores."""
-    execute(
-        paths.NOTEBOOKS / "02_train.ipynb",
-        run.folder / "notebook.ipynb",
-        run.model_dump(),
-        f"{run.study}/{run.id}",
-    )
+    """Train, predict and score one run: everything in its folder but the attention scores.
+
+    A second process that is asked for the same run waits, and finds it finished.
+    """
+    with paths.one_at_a_time(run.folder):
+        if not (run.folder / "metrics.json").exists():
+            notebook = paths.NOTEBOOKS / "02_train.ipynb"
+            execute(notebook, run.folder / "notebook.ipynb", run.model_dump(), f"{run.study}/{run.id}")
 
 
 def attention(study: Study, run: Run) -> None:

@@ -48,18 +48,18 @@ def comparison_note(dataset: str, protocol: str) -> str:
         return f"Nothing is published for {dataset}."
     if protocol == "released":
         return "Published: 828 test images that also chose the epoch; ours: the same rule, another draw."
-    return "Published: 828 test images that also chose the epoch; ours: other test images, opened once."
+    return "Published: 828 test images that also chose the epoch; ours: other test images, which choose nothing."
 
 
 # --- beside ours ----------------------------------------------------------------------------------
 
 
 def overview(runs: pd.DataFrame) -> pd.DataFrame:
-    """Backbones, arms and runs of each dataset, protocol and scale, and the images tested per run."""
+    """Backbones, arms and runs of each dataset, protocol and scale, and the images tested per run (mean)."""
     keys = ["part", "dataset", "protocol", "images", "scale"]
     counts = {"backbones": ("backbone", "nunique"), "arms": ("arm", "nunique"), "runs": ("seed", "size")}
-    table = runs.groupby(keys, as_index=False).agg(**counts, test_images=("n_images", "median"))
-    return table.astype({"test_images": int})
+    table = runs.groupby(keys, as_index=False).agg(**counts, test_images=("n_images", "mean"))
+    return table.assign(test_images=table["test_images"].round().astype(int))
 
 
 def interval_points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -108,8 +108,8 @@ def train(
 def load_choice(run: Run, network: keras.Model, folder: Path, subset: str) -> None:
     """Give the network the weights of the epoch that `subset` chose, one of `run.choosing`."""
     trained = features.divide(network)[1] if run.frozen else network
-    (file,) = folder.glob(f"{subset}-*.weights.h5")
-    trained.load_weights(file)
+    epoch = best_epoch(pd.read_csv(folder / "history.csv"), run.selection, subset)
+    trained.load_weights(folder / f"{subset}-{epoch}.weights.h5")
 
 
 def predict(network: keras.Model, inputs: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
@@ -245,9 +245,10 @@ def _resume(trainer: keras.Model, folder: Path) -> pd.DataFrame:
     history = pd.read_csv(file)
     state = folder / f"state-{len(history)}.weights.h5"
     if not state.exists():
-        raise StudyError(
-            f"{folder} has a history of {len(history)} epochs but not their {state.name}: remove the folder"
+        print(
+            f"restarted: {folder} has a history of {len(history)} epochs, but no longer their {state.name}", flush=True
         )
+        return pd.DataFrame()
     trainer.optimizer.build(trainer.trainable_variables)
     try:
         trainer.load_weights(state)
@@ -276,6 +277,5 @@ def _keep(trainer, trained, history: pd.DataFrame, run: Run, folder: Path) -> No
 
 
 def _save_weights(model: keras.Model, file: Path) -> None:
-    temporary = file.with_name(f".{file.name}")  # Keras insists on the ending .weights.h5
-    model.save_weights(temporary)
-    os.replace(temporary, file)
+    with paths.atomic(file) as temporary:
+        model.save_weights(temporary)

@@ -1,0 +1,46 @@
+"""Files that are whole or absent, one process at a time in a folder, and what a kill leaves."""
+
+import threading
+
+import pytest
+
+from soft_attention import paths
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    file = tmp_path / "sub" / "a.txt"
+    with pytest.raises(RuntimeError), paths.atomic(file) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(file.parent.iterdir()) == []
+    with paths.atomic(file) as temporary:
+        temporary.write_text("whole")
+        assert not file.exists()
+    assert [each.name for each in file.parent.iterdir()] == ["a.txt"] and file.read_text() == "whole"
+
+
+def test_a_second_process_waits_for_the_first(tmp_path):
+    pytest.importorskip("fcntl")
+    entered = threading.Event()
+
+    def second():
+        with paths.one_at_a_time(tmp_path / "data"):
+            entered.set()
+
+    thread = threading.Thread(target=second)
+    with paths.one_at_a_time(tmp_path / "data"):
+        thread.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(5)
+    thread.join()
+
+
+def test_leftovers_are_those_of_this_file_alone(tmp_path):
+    file = tmp_path / "a.npy"
+    with paths.atomic(file) as temporary:
+        temporary.write_text("x")
+        stale = temporary.with_name(temporary.name)
+        assert paths.leftovers(file) == [stale]
+    for name in ("a.npy", ".lock", ".0123abcd-b.npy", ".notahexa-a.npy"):
+        (tmp_path / name).touch()
+    assert paths.leftovers(file) == []
