@@ -19,7 +19,7 @@ esac
 
 if command -v flock >/dev/null; then  # before the set-up, which may replace the packages that a study is using
     exec 9>.run_all.lock
-    flock -n 9 || fail "another ./run_all.sh, or a run that it started, is at work in this folder"
+    flock -n 9 || fail "another ./run_all.sh is at work in this folder"
 fi
 set_up_environment
 
