@@ -58,3 +58,13 @@ def test_intervals_are_drawn_from_low_to_high():
     (axes,) = figures.interval_plot(rows, "l", "t").axes
     (bar,) = axes.containers[0].lines[2]
     assert np.allclose(bar.get_segments()[0][:, 0], [0.4, 0.8])
+
+
+def test_several_trainings_of_an_arm_are_faint_and_their_mean_is_strong():
+    history = pd.DataFrame({"epoch": [1, 2], "validation_loss": [2.0, 1.0]})
+    longer = pd.DataFrame({"epoch": [1, 2, 3], "validation_loss": [4.0, 2.0, 1.0]})
+    histories = {("a", "paper", 0): history, ("a", "paper", 1): longer, ("a", "baseline", 0): history}
+    (axes,) = figures.learning_curves(histories, "validation", "t").axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines if not line.get_label().startswith("_")}
+    assert drawn == {"baseline": [2, 1], "paper": [3, 1.5, 1]}
+    assert sum(line.get_alpha() is not None for line in axes.lines) == 2

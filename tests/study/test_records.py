@@ -142,7 +142,7 @@ def test_json_that_fails_leaves_nothing(tmp_path):
 
 
 def test_attention_has_one_row_per_way_to_look(finished):
-    assert records.load_attention("mine").empty
+    assert records.load_attention("mine", ["some part"]).empty
     means = {"energy": 0.5, "pointing": 1.0, "iou": 0.2, "entropy": 0.9}
     found = {"perturbed_images": 7, "images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
     found |= {"rank_correlation_with_random": {"unit": 0.2, "network": None}}

@@ -145,25 +145,25 @@ def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) 
 
 
 def learning_curves(histories: Mapping[tuple, pd.DataFrame], subset: str, title: str) -> Figure:
-    """The loss of `subset` over the epochs, by run (backbone, arm, ...): a panel per backbone, a colour per arm."""
-    backbones = list(dict.fromkeys(backbone for backbone, *_ in histories))
-    figure, row = plt.subplots(1, len(backbones), figsize=(2.3 * len(backbones) + 0.8, 2.6), squeeze=False, sharey=True)
+    """The loss of `subset` over the epochs, by run (backbone, arm, ...): a panel per backbone, a colour per arm.
+
+    Where an arm was trained several times, each training is a faint line and their mean the strong one.
+    """
+    backbones, loss = list(dict.fromkeys(backbone for backbone, *_ in histories)), f"{subset}_loss"
+    figure, row = plt.subplots(1, len(backbones), figsize=(2.3 * len(backbones) + 1.8, 3), squeeze=False, sharey=True)
     for axes, backbone in zip(row[0], backbones, strict=True):
-        for (name, arm, *_), history in histories.items():
-            if name == backbone:
-                seen = arm in axes.get_legend_handles_labels()[1]
-                axes.plot(
-                    history["epoch"],
-                    history[f"{subset}_loss"],
-                    color=ARM_COLOURS[arm],
-                    marker=".",
-                    label="" if seen else arm,
-                )
+        for arm, colour in ARM_COLOURS.items():
+            runs = [history for key, history in histories.items() if key[:2] == (backbone, arm)]
+            for history in runs if len(runs) > 1 else ():
+                axes.plot(history["epoch"], history[loss], color=colour, alpha=0.2, linewidth=0.7)
+            if runs:
+                mean = pd.concat(runs).groupby("epoch")[loss].mean()
+                axes.plot(mean.index, mean, color=colour, marker=".", label=arm)
         axes.set_title(backbone, fontsize=9, fontweight="normal")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
     row[0, 0].set_ylabel(f"{subset} loss (nats)")
-    row[0, 0].legend(fontsize=8)
+    row[0, -1].legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 

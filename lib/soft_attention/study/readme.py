@@ -35,7 +35,7 @@ def main_result(study: str = STUDY) -> str:
         "",
         f"Half-widths of these intervals, in points: {'; '.join(_half_widths(*row) for row in rows.items())}.",
         "",
-        *_attention_lines(records.load_attention(study)),
+        *_attention_lines(records.load_attention(study, plan.parts)),
         *(f"*{name}: {_scale(parts[name])}*<br>" for name in answers),
     ]
     return "\n".join(lines)
@@ -95,10 +95,11 @@ def _attention_lines(attention: pd.DataFrame) -> list[str]:
 
 def _scale(part: pd.DataFrame) -> str:
     first = part.iloc[0]
-    folds = f" x {part['fold'].nunique()} folds" if part["fold"].nunique() > 1 else ""
+    seeds, folds = part["seed"].nunique(), part["fold"].nunique()
+    trainings = f"{seeds} seed{'s' * (seeds > 1)}{f' x {folds} folds' * (folds > 1)}"
     return (
         f"{first.dataset}, {first.backbone}, {first.scale}, protocol {first.protocol}, images: {first.images}, "
-        f"{part['seed'].nunique()} seeds{folds}, {len(part)} runs."
+        f"{trainings}, {len(part)} runs."
     )
 
 

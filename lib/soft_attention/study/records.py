@@ -207,8 +207,10 @@ def by_part(runs: pd.DataFrame, order: Iterable[str] = ()) -> dict[str, pd.DataF
     }
 
 
-def load_attention(study: str) -> pd.DataFrame:
+def load_attention(study: str, order: Iterable[str] = ()) -> pd.DataFrame:
     """One row per run and way to look (column `map`) with the mean scores against lesion masks; may be empty.
+
+    Parts stand as in `order`, as in `by_part`.
 
     Columns beside them: the place of the run, `images` and `folder`; and only for the attention itself `mean_map`,
     `head_correlation`, and `rank_unit` and `rank_network`, its correlation with that of random weights.
@@ -223,7 +225,8 @@ def load_attention(study: str) -> pd.DataFrame:
         for name in found["scores"] | found["perturbations"]:
             measured = found["scores"].get(name, {}) | found["perturbations"].get(name, {})
             rows.append(place | {"map": name} | measured | (of_attention if name == "attention" else {}))
-    return pd.DataFrame(rows)
+    rank = {name: place for place, name in enumerate(order)}
+    return pd.DataFrame(sorted(rows, key=lambda row: rank.get(row["part"], len(rank))))
 
 
 def load_environments(study: str) -> pd.DataFrame:
