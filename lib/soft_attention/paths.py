@@ -22,6 +22,11 @@ def data_dir() -> Path:
     return Path(os.environ.get("DATA_DIR") or ROOT / "data")
 
 
+def temporary_name(path: Path) -> Path:
+    """A new name beside `path` for what is to become it."""
+    return path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
+
+
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` on success, remove it on failure.
@@ -30,7 +35,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = temporary_name(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -49,5 +54,5 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def leftovers(path: Path) -> list[Path]:
-    """What processes that were killed inside `atomic(path)` left behind; meant for whoever holds the folder's lock."""
+    """What killed processes left under a `temporary_name` of `path`; meant for whoever holds the folder's lock."""
     return list(path.parent.glob(f".{'[0-9a-f]' * 8}-{path.name}"))

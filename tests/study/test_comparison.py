@@ -126,6 +126,16 @@ def test_parts_without_a_comparison_or_with_a_leak_answer_nothing(make_runs, ana
     assert list(comparison.answers(parts, analysis)) == ["asked"]
 
 
+def test_the_outside_test_set_answers_for_the_parts_that_predicted_it(make_runs, analysis):
+    names = ("test", "validation", "external")
+    parts = {
+        "inside": make_runs("inside", leak=False, external=False),
+        "both": make_runs("both", names=names, leak=False, external=True),
+    }
+    assert list(comparison.answers(parts, analysis)) == ["inside", "both"]
+    assert list(comparison.answers(parts, analysis, "external")) == ["both"]
+
+
 def test_only_whole_seeds_that_both_arms_finished_are_compared(make_runs, analysis):
     runs = make_runs(seeds=(0, 1, 2))
     cut = runs.drop(index=runs.query("arm == 'released' and seed == 1 and fold == 1").index)

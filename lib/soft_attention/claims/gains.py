@@ -15,6 +15,9 @@ from soft_attention.study.tables import wilson
 HEADLINE = "inception_resnet_v2"
 
 
+SAME_IMAGES = ("fewest_discordant", "p_fewest", "unrelated_discordant", "p_unrelated")  # columns of `gain_tests`
+
+
 def gain_tests() -> pd.DataFrame:
     """The five published pairs of networks with the comparisons that their counts allow.
 

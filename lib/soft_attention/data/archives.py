@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from tqdm.auto import tqdm
 
 from soft_attention.data.checksums import checksum
 from soft_attention.errors import StudyError
-from soft_attention.paths import leftovers
+from soft_attention.paths import leftovers, temporary_name
 
 _MARKER = ".made_from.json"
 
@@ -35,7 +34,7 @@ def extract(archives: Sequence[Path], folder: Path, pattern: str = "*") -> None:
         return
     for stale in leftovers(folder):
         shutil.rmtree(stale)
-    temporary = folder.with_name(f".{uuid.uuid4().hex[:8]}-{folder.name}")
+    temporary = temporary_name(folder)
     temporary.mkdir(parents=True)
     try:
         for archive in archives:

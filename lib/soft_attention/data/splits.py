@@ -174,7 +174,7 @@ def _clean(table: pd.DataFrame, seed: int, fold: int, folds: int, validation_sha
 def _official(dataset: Dataset, table: pd.DataFrame, seed: int, validation_share: float) -> pd.DataFrame:
     table = table.assign(group=_merged_lesions(table))
     if "partition" in table:
-        for partition in table["partition"]:
+        for partition in table["partition"].unique():
             known(partition, SUBSETS, "partition")
         return table.assign(subset=table["partition"])
     if dataset.external is None:

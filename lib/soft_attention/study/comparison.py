@@ -36,14 +36,17 @@ def complete(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     return runs.merge(places[whole], on=["seed", "fold"])
 
 
-def answers(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str, pd.DataFrame]:
-    """`comparisons_table` of every part that answers the study's question: arms to compare, and nothing injected."""
+def answers(parts: Mapping[str, pd.DataFrame], analysis: Analysis, name: str = "test") -> dict[str, pd.DataFrame]:
+    """`comparisons_table` of every part that answers the study's question: arms to compare, and nothing injected.
+
+    With the name `external` on the outside test set, for the parts whose runs predicted one.
+    """
     found = {
-        name: comparisons_table(runs, runs["classes"].iloc[0], analysis)
-        for name, runs in parts.items()
-        if not runs["leak"].any()
+        part: comparisons_table(runs, runs["classes"].iloc[0], analysis, name)
+        for part, runs in parts.items()
+        if not runs["leak"].any() and (name != "external" or runs["external"].all())
     }
-    return {name: table for name, table in found.items() if len(table)}
+    return {part: table for part, table in found.items() if len(table)}
 
 
 def comparisons_table(

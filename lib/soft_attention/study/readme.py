@@ -4,12 +4,11 @@ import pandas as pd
 
 from soft_attention import paths
 from soft_attention.study import attention_tables, comparison, records
-from soft_attention.study.config import Analysis, Study
+from soft_attention.study.config import Study
 from soft_attention.study.statistics import NOT_SUPPORTED, SUPPORTED
 from soft_attention.vocabulary import ARMS
 
 STUDY = "cpu"
-OUTSIDE = "outside test set"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
 
 
@@ -24,9 +23,14 @@ def main_result(study: str = STUDY) -> str:
     parts = {name: part for name, part in runs.items() if part["arm"].nunique() == len(ARMS)}
     answers = comparison.answers(parts, plan.analysis)
     pairs = [f"{arm} - {reference}" for arm, reference in plan.analysis.comparisons]
-    rows = _with_outside_tests(answers, parts, plan.analysis)
+    outside = comparison.answers(parts, plan.analysis, "external")
+    rows = {}
+    for name in answers:
+        rows |= {name: answers[name]} | ({f"{name}, outside test set": outside[name]} if name in outside else {})
     rows = {name: table[table["metric"] == plan.analysis.endpoint] for name, table in rows.items()}
     lines = [
+        f"{sum(map(len, runs.values()))} of the {len(plan.runs())} runs of the study `{study}` are finished.",
+        "",
         f"Difference of {plan.analysis.endpoint.replace('_', ' ')} in points, with its 95 % interval:",
         "",
         f"| part of the study | {' | '.join(pairs)} |",
@@ -48,19 +52,6 @@ def replace_main_result(text: str, result: str) -> str:
     if not mark:
         raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{result}\n{END}{after}"
-
-
-def _with_outside_tests(
-    answers: dict[str, pd.DataFrame], parts: dict[str, pd.DataFrame], analysis: Analysis
-) -> dict[str, pd.DataFrame]:
-    """The comparisons of each part, followed by those on its outside test set if its runs predicted one."""
-    rows = {}
-    for name, table in answers.items():
-        rows[name] = table
-        if parts[name]["external"].all():
-            classes = parts[name]["classes"].iloc[0]
-            rows[f"{name}, {OUTSIDE}"] = comparison.comparisons_table(parts[name], classes, analysis, "external")
-    return rows
 
 
 def _row(name: str, answers: pd.DataFrame, pairs: list[str]) -> str:

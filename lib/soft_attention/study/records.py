@@ -6,7 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -198,9 +198,9 @@ def by_part(runs: pd.DataFrame, order: Iterable[str] = ()) -> dict[str, pd.DataF
 
     Parts stand as in `order`, say those of a study file, and those that are not in it last.
     """
-    keys, rank = ["part", "dataset", "protocol"], {name: place for place, name in enumerate(order)}
+    keys, place = ["part", "dataset", "protocol"], _place_in(order)
     several = runs[keys].drop_duplicates()["part"].value_counts()
-    groups = sorted(runs.groupby(keys, sort=False), key=lambda group: rank.get(group[0][0], len(rank)))
+    groups = sorted(runs.groupby(keys, sort=False), key=lambda group: place(group[0][0]))
     return {
         part if part and several[part] == 1 else "-".join(filter(None, (part, Path(dataset).name, protocol))): rows
         for (part, dataset, protocol), rows in groups
@@ -225,8 +225,8 @@ def load_attention(study: str, order: Iterable[str] = ()) -> pd.DataFrame:
         for name in found["scores"] | found["perturbations"]:
             measured = found["scores"].get(name, {}) | found["perturbations"].get(name, {})
             rows.append(place | {"map": name} | measured | (of_attention if name == "attention" else {}))
-    rank = {name: place for place, name in enumerate(order)}
-    return pd.DataFrame(sorted(rows, key=lambda row: rank.get(row["part"], len(rank))))
+    place_in_order = _place_in(order)
+    return pd.DataFrame(sorted(rows, key=lambda row: place_in_order(row["part"])))
 
 
 def load_environments(study: str) -> pd.DataFrame:
@@ -244,6 +244,12 @@ def load_environments(study: str) -> pd.DataFrame:
 
 def _run(folder: Path) -> Run:
     return Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
+
+
+def _place_in(order: Iterable[str]) -> Callable[[str], int]:
+    """What to sort parts by: where each stands in `order`, last if it does not."""
+    rank = {name: place for place, name in enumerate(order)}
+    return lambda part: rank.get(part, len(rank))
 
 
 def _place(run: Run) -> dict[str, Any]:
