@@ -15,3 +15,12 @@ def mirror() -> Path:
     if not (folder / "HAM10000_metadata.csv").exists():
         pytest.skip("no mirror of the real images: set DATA_MIRROR to a folder with the official files")
     return folder
+
+
+@pytest.fixture(scope="session")
+def facts() -> Path:
+    """A folder with the collected facts that the published numbers were copied from."""
+    folder = ROOT.parent / "shared" / "facts"
+    if not (folder / "published_networks.csv").exists():
+        pytest.skip("the collected facts that these numbers were copied from are not beside the repository")
+    return folder

@@ -1,7 +1,6 @@
 """The published numbers: complete, with source and confidence, consistent, and what our study of the recipe runs."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,14 +17,6 @@ FILES = sorted((paths.PARAMS / "published").glob("*.csv"))
 CLASSES = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
 CONFIDENCES = {"first-hand", "copy", "cross-checked copy", "abstract", "derived", "second-hand", "unconfirmed"}
 PEER_CONFIDENCES = {"own report", "doubtful"}
-
-
-@pytest.fixture(scope="module")
-def facts() -> Path:
-    folder = paths.ROOT.parent / "shared" / "facts"
-    if not (folder / "published_networks.csv").exists():
-        pytest.skip("the collected facts that these numbers were copied from are not beside the repository")
-    return folder
 
 
 def images(subset: str, share: float | None = None) -> dict[str, int]:

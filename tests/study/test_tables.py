@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,14 +10,6 @@ from soft_attention.study.scores import score
 
 TAGS = {"ABS", "PK", "EV", "SE", "FC", "NB", "NBc"}
 BACKBONES = ["vgg16", "resnet34", "resnet50", "densenet201", "inception_resnet_v2"]
-
-
-@pytest.fixture(scope="module")
-def facts() -> Path:
-    folder = paths.ROOT.parent / "shared" / "facts"
-    if not (folder / "published_networks.csv").exists():
-        pytest.skip("the collected facts that these numbers were copied from are not beside the repository")
-    return folder
 
 
 def runs(dataset="ham10000", **columns):

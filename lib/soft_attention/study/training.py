@@ -159,6 +159,7 @@ def _trainer(trained: keras.Model, run: Run, steps: int) -> keras.Model:
         rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     optimizer = keras.optimizers.Adam(rate, epsilon=run.adam_epsilon)
     trainer.compile(optimizer, "categorical_crossentropy")
+    optimizer.build(trainer.trainable_variables)  # left to the first step, that step would be traced twice
     return trainer
 
 
@@ -249,7 +250,6 @@ def _resume(trainer: keras.Model, folder: Path) -> pd.DataFrame:
             f"restarted: {folder} has a history of {len(history)} epochs, but no longer their {state.name}", flush=True
         )
         return pd.DataFrame()
-    trainer.optimizer.build(trainer.trainable_variables)
     try:
         trainer.load_weights(state)
     except Exception as error:
