@@ -28,12 +28,14 @@ def quarter(row, column):
     return maps
 
 
-def deletion(predict, images, *rest):
-    return perturbation.area_under_curve(predict, images, perturbation.painted_over(images), *rest)
+def deletion(predict, images, maps, *rest):
+    painted = perturbation.painted_over(images)
+    return perturbation.areas_under_curves(predict, images, painted, {"way": maps}, *rest)["way"]
 
 
-def insertion(predict, images, *rest):
-    return perturbation.area_under_curve(predict, perturbation.blurred(images), images, *rest)
+def insertion(predict, images, maps, *rest):
+    blurred = perturbation.blurred(images)
+    return perturbation.areas_under_curves(predict, blurred, images, {"way": maps}, *rest)["way"]
 
 
 def test_deletion_is_low_and_insertion_high_where_the_map_marks_what_decides(images):
@@ -52,6 +54,13 @@ def test_a_prediction_that_does_not_depend_on_the_image_stays(images):
 
     for curve in (deletion, insertion):
         assert curve(constant, images, quarter(0, 0), np.array([1, 1])) == pytest.approx([0.7, 0.7])
+
+
+def test_every_way_has_its_own_curve(images):
+    classes, ways = np.array([1, 1]), {"right": quarter(0, 0), "wrong": quarter(1, 1)}
+    found = perturbation.areas_under_curves(predict, images, perturbation.painted_over(images), ways, classes)
+    for name, maps in ways.items():
+        np.testing.assert_array_equal(found[name], deletion(predict, images, maps, classes))
 
 
 def test_deletion_by_hand(images):

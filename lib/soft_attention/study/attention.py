@@ -108,13 +108,11 @@ def perturbations(network: keras.Model, images: np.ndarray, ways: dict[str, np.n
         "insertion": (perturbation.blurred(images), images),
         "deletion": (images, perturbation.painted_over(images)),
     }
-    return {
-        name: {
-            measure: float(perturbation.area_under_curve(predict, first, last, maps, classes).mean())
-            for measure, (first, last) in turns.items()
-        }
-        for name, maps in tqdm(compared.items(), "Insertion and deletion")
+    areas = {
+        measure: perturbation.areas_under_curves(predict, first, last, compared, classes)
+        for measure, (first, last) in tqdm(turns.items(), "Insertion and deletion")
     }
+    return {name: {measure: float(areas[measure][name].mean()) for measure in turns} for name in compared}
 
 
 def energy_table(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ Deletion paints the highest places of a map over, step by step: a class's probab
 under its curve, rested on them. Insertion puts them back into a blurred image: a large area says that they suffice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -25,25 +25,46 @@ def blurred(images: np.ndarray) -> np.ndarray:
     return np.stack([gaussian_filter(i, (BLUR * len(i), BLUR * len(i), 0)) for i in images])
 
 
-def area_under_curve(
-    predict: Callable, first: np.ndarray, last: np.ndarray, maps: np.ndarray, classes: np.ndarray, steps: int = STEPS
-) -> np.ndarray:
-    """Mean probability, 0 to 1, of a class while images turn into others, the highest places of a map first: (N,).
+def areas_under_curves(
+    predict: Callable,
+    first: np.ndarray,
+    last: np.ndarray,
+    ways: Mapping[str, np.ndarray],
+    classes: np.ndarray,
+    steps: int = STEPS,
+) -> dict[str, np.ndarray]:
+    """Mean probability, 0 to 1, of a class while images turn into others, the highest places of a map first.
 
     Args:
         predict: uint8 images `(n, S, S, 3)` -> class probabilities `(n, classes)`.
         first, last: uint8 `(N, S, S, 3)`; for deletion the images and `painted_over`, for insertion `blurred` and the
             images.
-        maps: `(N, H, W)`, any grid.
+        ways: by name the maps `(N, H, W)` of each way to look, any grid.
         classes: `(N,)`, the class whose probability is followed: the one predicted for the whole image.
         steps: how many equal shares of the pixels are changed, one after the other.
+
+    Returns:
+        By name the means, `(N,)`.
     """
-    size = first.shape[1:3]
+
+    def followed(images: np.ndarray) -> np.ndarray:
+        """(k N, S, S, 3) -> (k, N): what each image's class is given."""
+        repeated = np.tile(classes, len(images) // len(classes))
+        return predict(images)[np.arange(len(images)), repeated].reshape(-1, len(classes))
+
+    start, end = followed(first), followed(last)  # the same for every map
+    areas = {}
+    for name, maps in ways.items():
+        rank = _ranks(maps, first.shape[1:3])
+        between = np.concatenate([np.where(rank < step / steps, last, first) for step in range(1, steps)])
+        areas[name] = np.trapezoid(np.concatenate([start, followed(between), end]), dx=1 / steps, axis=0)
+    return areas
+
+
+def _ranks(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Share of an image's pixels that come before each, the highest of its map first: (N, S, S, 1), 0 to below 1."""
     order = np.argsort(-resize_maps(maps, size).reshape(len(maps), -1), axis=1, kind="stable")
-    rank = np.argsort(order, axis=1).reshape(len(maps), *size, 1) / order.shape[1]
-    images = np.concatenate([np.where(rank < step / steps, last, first) for step in range(steps + 1)])
-    followed = predict(images)[np.arange(len(images)), np.tile(classes, steps + 1)]
-    return np.trapezoid(followed.reshape(steps + 1, -1), dx=1 / steps, axis=0)
+    return np.argsort(order, axis=1).reshape(len(maps), *size, 1) / order.shape[1]
 
 
 def random_maps(count: int, shape: tuple[int, int], seed: int = 0) -> np.ndarray:
