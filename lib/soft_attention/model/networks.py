@@ -123,6 +123,16 @@ def attention_unit(network: keras.Model) -> SoftAttention:
     raise ValueError(f"{network.name} has no attention unit: choose a run of the arm released or paper")
 
 
+def learned_scale(network: keras.Model) -> float | None:
+    """The scale gamma of the unit of the arm `paper`; None in the other arms, which have none.
+
+    Where the features are not negative, as behind a ReLU, a gamma of 0 or less silences the attention: the ReLU of the
+    released frame then leaves nothing of the attended features, and no gradient that could bring it back.
+    """
+    units = [layer for layer in network.layers if isinstance(layer, SoftAttention) and layer.variant == "paper"]
+    return float(units[0].gamma) if units else None
+
+
 def attention_maps(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
     """The attention maps of `images` `(N, S, S, 3)` as float32 `(N, heads, H, W)`; each map sums to 1."""
     unit = attention_unit(model)

@@ -18,6 +18,7 @@ import pandas as pd
 from soft_attention import paths
 from soft_attention.data.datasets import Dataset
 from soft_attention.errors import StudyError
+from soft_attention.model.networks import learned_scale
 from soft_attention.study import scores
 from soft_attention.study.config import Run, changes
 
@@ -120,7 +121,7 @@ def write_run(
     for name, table in predictions.items():
         write_table(folder / predictions_file(name), table)
     write_json(folder / "environment.json", environment(run, dataset, split_hash, read_history(folder)))
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics | {"gamma": learned_scale(network)})
     for file in folder.glob("*.weights.h5"):
         file.unlink()
 
@@ -261,7 +262,7 @@ def _run_row(folder: Path) -> dict[str, Any]:
     run, facts, stored = _run(folder), read_json(folder / "environment.json"), read_json(folder / "metrics.json")
     found = {key: facts[key] for key in ("images", "training_seconds", "peak_memory_mib")}
     found |= {"scale": run.scale, "leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
-    found |= {"folder": folder, "intervals": stored["intervals"]}
+    found |= {"folder": folder, "intervals": stored["intervals"], "gamma": stored.get("gamma")}
     return _place(run) | found | scores.score(read_predictions(folder), stored["classes"])
 
 

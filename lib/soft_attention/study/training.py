@@ -159,7 +159,7 @@ def _trainer(trained: keras.Model, run: Run, steps: int) -> keras.Model:
         rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     optimizer = keras.optimizers.Adam(rate, epsilon=run.adam_epsilon)
     trainer.compile(optimizer, "categorical_crossentropy")
-    optimizer.build(trainer.trainable_variables)  # left to the first step, that step would be traced twice
+    trainer.optimizer.build(trainer.trainable_variables)  # left to the first step, that step would be traced twice
     return trainer
 
 
