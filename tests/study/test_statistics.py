@@ -20,6 +20,7 @@ from soft_attention.study.statistics import (
     SUPPORTED,
     UNDECIDED,
     Difference,
+    bootstrap_mean,
     corrected_t,
     delong,
     holm,
@@ -198,6 +199,34 @@ def test_seeds_that_differ_widen_the_interval_as_student_does():
     low, high = stats.t.interval(0.95, 4, np.mean(gains), stats.sem(gains))
     assert difference.interval() == pytest.approx((low, high), abs=0.03)
     assert difference.standard_error == pytest.approx(stats.sem(gains), rel=0.1)
+
+
+def test_the_bootstrap_of_a_mean_is_that_of_accuracy_where_the_values_are_hits():
+    pairs = pair_predictions(*two_arms(), ABC)
+    gains = pairs.assign(gain=1.0 * (pairs["arm"] == pairs["truth"]) - (pairs["reference"] == pairs["truth"]))
+    mean, accuracy = bootstrap_mean(gains, "gain", 300), paired_bootstrap(pairs, ABC, "accuracy", "image", 300)
+    assert mean.estimate == pytest.approx(accuracy.estimate)
+    assert mean.draws == pytest.approx(accuracy.draws)
+    assert (mean.images, mean.lesions, mean.seeds) == (accuracy.images, accuracy.lesions, accuracy.seeds)
+
+
+def test_the_bootstrap_of_one_value_per_lesion_is_the_interval_of_a_mean():
+    values = np.random.default_rng(0).normal(size=400)
+    table = pd.DataFrame({"image_id": range(400), "lesion_id": range(400), "seed": 0, "value": values})
+    half = 1.96 * values.std() / 20
+    interval = bootstrap_mean(table, "value", 4000).interval()
+    assert interval == pytest.approx((values.mean() - half, values.mean() + half), abs=0.01)
+
+
+def test_trainings_that_differ_widen_the_interval_of_a_mean():
+    """On lesions that are all alike the interval is Student's over the seeds."""
+    shifts = [0.1, 0.2, 0.6]
+    table = pd.DataFrame({"image_id": [*range(50)] * 3, "lesion_id": [*range(50)] * 3})
+    table = table.assign(seed=np.repeat([0, 1, 2], 50), value=np.repeat(shifts, 50))
+    low, high = stats.t.interval(0.95, 2, np.mean(shifts), stats.sem(shifts))
+    assert bootstrap_mean(table, "value", 20_000).interval() == pytest.approx((low, high), abs=0.05)
+    with pytest.raises(ValueError, match="at least two lesions, this table has 1"):
+        bootstrap_mean(table.assign(lesion_id="one"), "value")
 
 
 def test_equal_arms_differ_by_nothing():

@@ -13,6 +13,7 @@ from soft_attention.model.attention import SoftAttention
 from soft_attention.model.networks import attention_unit, maps_of_features
 from soft_attention.study import features, perturbation, saliency
 from soft_attention.study.gradcam import grad_cam
+from soft_attention.study.statistics import bootstrap_mean
 
 MASK_SIZE = 64  # side in pixels at which maps and masks are compared: finer than any map here
 ATTENTION, GAUSSIAN, UNIFORM = "attention", "centred Gaussian", "uniform"
@@ -127,10 +128,19 @@ def energy_table(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def lift_over_gaussian(energies: pd.DataFrame, way: str = ATTENTION) -> dict[str, Any]:
-    """A way's energy less that of the centred Gaussian, image by image: mean, and interval over lesions."""
-    difference = (energies[way] - energies[GAUSSIAN]).to_numpy()
-    mean, low, high = saliency.lesion_interval(difference, energies["lesion_id"].to_numpy())
-    return {"mean": mean, "low": low, "high": high, "lesions": int(energies["lesion_id"].nunique())}
+    """A way's energy less that of the centred Gaussian, image by image: mean, low, high, and the number of lesions.
+
+    With a column `seed` the interval is for other lesions and other trainings, without one it is for other lesions; of
+    one lesion there is none, and low and high are None.
+    """
+    table = energies[["image_id", "lesion_id"]].assign(seed=energies.get("seed", 0))
+    table["lift"] = energies[way] - energies[GAUSSIAN]
+    lesions = int(table["lesion_id"].nunique())
+    if lesions < 2:
+        return {"mean": float(table["lift"].mean()), "low": None, "high": None, "lesions": lesions}
+    found = bootstrap_mean(table, "lift")
+    low, high = found.interval()
+    return {"mean": found.estimate, "low": low, "high": high, "lesions": lesions}
 
 
 def balanced_rows(labels: pd.Series, count: int) -> np.ndarray:

@@ -24,14 +24,15 @@ def means_table(attention: pd.DataFrame) -> pd.DataFrame:
 
 
 def lift_table(attention: pd.DataFrame) -> pd.DataFrame:
-    """By arm the energy that attention and Grad-CAM have above the centred Gaussian, with intervals over lesions.
+    """By arm the energy that attention and Grad-CAM have above the centred Gaussian.
 
-    Columns: the place, runs, images, lesions, and for each way the mean `lift`, low and high (shares of the map's
-    weight); rank_unit and rank_network, the mean rank correlation of the attention with that of random weights.
+    Columns: the place, runs, seeds, images, lesions; for each way the mean `lift`, low and high, in shares of the map's
+    weight, the interval over lesions and trainings, or with one seed over lesions; rank_unit and rank_network, the mean
+    rank correlation of the attention with that of random weights.
     """
     rows = []
     for place, runs, energies in _arms(attention):
-        row = place | {"runs": len(runs), "images": energies["image_id"].nunique()}
+        row = place | {"runs": len(runs), "seeds": energies["seed"].nunique(), "images": energies["image_id"].nunique()}
         row |= {"lesions": energies["lesion_id"].nunique()} | _lift(energies, ATTENTION, "attention")
         row |= _lift(energies, "Grad-CAM", "grad_cam")
         rows.append(row | runs[["rank_unit", "rank_network"]].astype(float).mean().to_dict())
@@ -54,9 +55,13 @@ def _arms(attention: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFram
     """The place, the runs and the energies of all their images, for every arm that has images with a mask."""
     units = attention[attention["map"] == ATTENTION]
     for place, runs in units.groupby(PLACE, sort=False):
-        files = [file for folder in runs["folder"] if (file := folder / "attention.parquet").exists()]
-        if files:
-            energies = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+        tables = [
+            pd.read_parquet(file).assign(seed=run.seed)
+            for run in runs.itertuples()
+            if (file := run.folder / "attention.parquet").exists()
+        ]
+        if tables:
+            energies = pd.concat(tables, ignore_index=True)
             yield dict(zip(PLACE, place, strict=True)), runs, energies
 
 

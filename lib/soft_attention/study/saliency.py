@@ -189,21 +189,6 @@ def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.divide(product, norms, out=np.full(len(maps), np.nan), where=norms > 0)
 
 
-def lesion_interval(
-    values: np.ndarray, lesions: np.ndarray, draws: int = 1000, level: float = 0.95, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of one value per image (N,), and its percentile bootstrap interval: mean, low, high.
-
-    Whole lesions (N,) are drawn, with all their images, because images of a lesion are not independent.
-    """
-    names, lesion = np.unique(np.asarray(lesions, str), return_inverse=True)
-    sums, counts = np.bincount(lesion, values), np.bincount(lesion)
-    picks = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
-    means = sums[picks].sum(axis=1) / counts[picks].sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(np.mean(values)), float(low), float(high)
-
-
 def score_maps(maps: np.ndarray, masks: np.ndarray, batch_size: int = 128) -> pd.DataFrame:
     """Every measure of maps (N, H, W) against lesion masks (N, S, S): one row per image.
 

@@ -231,6 +231,38 @@ def paired_bootstraps(
     return {metric: _bootstrap(found, drawn, deviates, facts) for metric, (found, drawn) in resampled.items()}
 
 
+def bootstrap_mean(table: pd.DataFrame, value: str, draws: int = 2_000, seed: int = 0) -> BootstrapDifference:
+    """The mean of a difference over images, mean over the seeds, for other lesions and other trainings.
+
+    The draws are those of `paired_bootstrap`; every image counts the same.
+
+    Args:
+        table: columns image_id, lesion_id, seed and `value`; a row for every seed and image.
+        value: name of the column with the differences.
+        draws: number of resamples. One in which a seed has no image does not count.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: fewer than two lesions.
+    """
+    lesion, lesions = pd.factorize(table["lesion_id"], sort=True)
+    training, trainings = pd.factorize(table["seed"], sort=True)
+    _check_lesions(len(lesions))
+    sums, counts = np.zeros((2, len(lesions), len(trainings)))
+    np.add.at(sums, (lesion, training), table[value].to_numpy(float))
+    np.add.at(counts, (lesion, training), 1)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for block in block_sizes(draws, 100):
+        weights = draw_lesions(rng, len(lesions), block)
+        images = weights @ counts
+        kept = (images > 0).all(axis=1)
+        drawn.append((weights[kept] @ sums) / images[kept])
+    facts = {"images": table["image_id"].nunique(), "lesions": len(lesions), "seeds": len(trainings)}
+    deviates = rng.standard_t(max(len(trainings) - 1, 1), draws)
+    return _bootstrap(sums.sum(axis=0) / counts.sum(axis=0), np.concatenate(drawn), deviates, facts)
+
+
 def _bootstrap(found: np.ndarray, drawn: np.ndarray, deviates: np.ndarray, facts: dict) -> BootstrapDifference:
     means, between = drawn.mean(axis=1), _between_seeds(found, drawn)
     error = np.sqrt(between / len(found))
@@ -261,8 +293,7 @@ def resample_lesions(
         known(name, [*METRICS, *(f"recall_{name}" for name in classes)], "metric")
     counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
     lesions = len(counts)
-    if lesions < 2:
-        raise ValueError("an interval needs the predictions of at least two lesions, these tables have one")
+    _check_lesions(lesions)
 
     flat = csr_array(counts.reshape(lesions, -1))  # a lesion has one class and is called few
 
@@ -492,6 +523,11 @@ def variance_components(runs: pd.DataFrame, value: str) -> dict[str, float]:
         "fold": float(max(0.0, columns.var(ddof=1) - residual / seeds)),
         "residual": float(residual),
     }
+
+
+def _check_lesions(lesions: int) -> None:
+    if lesions < 2:
+        raise ValueError(f"an interval needs at least two lesions, this table has {lesions}")
 
 
 def _check_lengths(*arrays: np.ndarray) -> None:
