@@ -95,6 +95,28 @@ def test_a_clear_gain_is_supported_and_arms_that_did_not_run_are_left_out(make_r
     )
 
 
+def test_a_unit_whose_scale_fell_below_zero_is_named(make_runs, analysis):
+    runs = make_runs(arms={"baseline": 0.5, "paper": 0.4, "released": 0.6}, gamma=None)
+    runs.loc[runs["arm"] == "paper", "gamma"] = [-0.1, -0.3, 0.0, 0.2]
+    table = comparison.comparisons_table(runs, CLASSES, analysis).set_index(["arm", "metric"])
+    assert table.loc[("paper", "accuracy"), "scale_at_most_0"] == "3 of 4"
+    assert table.loc[("released", "accuracy"), "scale_at_most_0"] == ""
+    rows = list(comparison.comparisons_table(runs, CLASSES, analysis).itertuples())
+    said = [comparison.finding(row).endswith("ended at or below 0 in 3 of 4 runs.") for row in rows]
+    assert said == [row.arm == "paper" for row in rows]
+    (scales,) = comparison.scale_table({"frozen": runs}).to_dict("records")
+    assert scales == {
+        "part": "frozen",
+        "backbone": "mobilenet",
+        "runs": 4,
+        "least": -0.3,
+        "mean": pytest.approx(-0.05),
+        "largest": 0.2,
+        "at_most_0": 3,
+    }
+    assert comparison.scale_table({"frozen": runs[runs["arm"] == "released"]}).empty
+
+
 def test_the_same_arm_twice_is_equivalent(make_runs, analysis):
     runs = make_runs(arms={"baseline": 0.5, "released": 0.5})
     table = comparison.comparisons_table(runs, CLASSES, analysis)

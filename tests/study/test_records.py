@@ -10,6 +10,7 @@ import pytest
 from soft_attention import paths
 from soft_attention.data.datasets import Dataset
 from soft_attention.errors import StudyError
+from soft_attention.model.attention import SoftAttention
 from soft_attention.study import records, scores
 from soft_attention.study.config import Run, Study
 from soft_attention.study.predictions import table
@@ -88,6 +89,14 @@ def test_scores_are_recomputed_from_the_predictions(finished, run):
     assert row["accuracy"] == 0.75
     assert (row["backbone"], row["arm"], row["scale"]) == (run.backbone, run.arm, run.scale)
     assert row["images"] == "generated"
+
+
+def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished):
+    assert records.load_runs("mine")["gamma"].isna().all()
+    unit = SoftAttention(2, "paper", gamma=-0.25)
+    network = keras.Sequential([keras.Input((4, 4, 3)), unit])
+    records.write_run(run, finished, dataset, "hash", network, {}, records.read_json(finished / "metrics.json"))
+    assert records.load_runs("mine")["gamma"].tolist() == [-0.25]
 
 
 def test_the_environment_tells_versions_data_and_scale(finished, dataset, run):

@@ -229,22 +229,6 @@ def test_attention_gain_refuses_a_run_twice():
         tables.attention_gain(grid)
 
 
-def test_format_for_reading():
-    table = pd.DataFrame(
-        {
-            "macro_recall": [0.71934, np.nan],
-            "runs": pd.array([3, None], "Int64"),
-            "arm": ["paper", None],
-            "auc": [None, 1.0],
-        }
-    )
-    text = tables.format_table(table)
-    assert list(text) == ["macro recall", "runs", "arm", "auc"]
-    assert text.iloc[0].tolist() == ["0.719", "3", "paper", "–"]
-    assert text.iloc[1].tolist() == ["–", "–", "–", "1.000"]
-    assert tables.format_table(table, digits=1)["macro recall"].tolist() == ["0.7", "–"]
-
-
 def test_overview_counts_runs_by_scale():
     table = tables.overview(
         runs(
@@ -269,8 +253,3 @@ def test_interval_points_name_seed_and_fold_only_where_they_differ():
     ]
     two = tables.interval_points(runs(**columns, intervals=intervals, fold=[0, 1]), "accuracy")
     assert two["name"].tolist() == ["ham10000, vgg16, seed 0, fold 0", "ham10000, vgg16, seed 0, fold 1"]
-
-
-def test_words_stand_left_and_numbers_right():
-    page = tables.styled(pd.DataFrame({"arm": ["paper"], "auc": [0.5]})).to_html()
-    assert 'class="data row0 col0 text"' in page and 'class="data row0 col1"' in page

@@ -55,13 +55,15 @@ def comparisons_table(
     """Every comparison that the study fixed beforehand, on the endpoint and on the other metrics with a margin.
 
     Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
-    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, and the verdict.
+    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict, and
+    scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none.
     Every lesion counts the same (see `statistics.paired_bootstrap`). One training of each arm decides nothing, whatever
     the lesions say. A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
-    found = {}
+    found, scales = {}, {}
     for place, paired in _comparisons(runs, analysis):
+        scales[place] = _scale_at_most_0(paired[paired["arm"] == place[1]])
         pairs = statistics.pair_predictions(*(predictions_of(paired, arm, name) for arm in place[1:]), classes)
         differences = statistics.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
         found |= {(*place, metric): difference for metric, difference in differences.items()}
@@ -77,7 +79,8 @@ def comparisons_table(
         ]
         for place, difference, *corrected in zip(family, family.values(), *p_values, strict=True):
             names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
-            rows.append(names | _numbers(difference, margin, analysis.level, *corrected))
+            numbers = _numbers(difference, margin, analysis.level, *corrected)
+            rows.append(names | numbers | {"scale_at_most_0": scales[place[:-1]]})
     return pd.DataFrame(rows)
 
 
@@ -152,6 +155,22 @@ def reliability_curves(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
     return tables.ordered(pd.concat(curves))
 
 
+def scale_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The learned scale of the arm `paper` after training.
+
+    Columns: part, backbone, runs; its least, mean and largest value; at_most_0, the runs in which it ended there. Where
+    no feature is negative, nothing of the attended ones is then left (see `networks.learned_scale`).
+    """
+    rows = []
+    for name, part in parts.items():
+        for backbone, runs in part.dropna(subset="gamma").groupby("backbone", sort=False):
+            scale = runs["gamma"].astype(float)
+            row = {"part": name, "backbone": backbone, "runs": len(runs)}
+            row |= {"least": scale.min(), "mean": scale.mean(), "largest": scale.max()}
+            rows.append(row | {"at_most_0": int((scale <= 0).sum())})
+    return pd.DataFrame(rows)
+
+
 def sentence(row) -> str:
     """One row of `comparisons_table` for people: its network and what was found."""
     return f"{BACKBONES[row.backbone].title}, {finding(row)}"
@@ -163,7 +182,9 @@ def finding(row) -> str:
     points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
     rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
     differs = f"{LABELS[row.metric].capitalize()} differs by {points}, {rests_on}"
-    return f"{row.arm} against {row.reference}: {row.verdict}. {differs}."
+    at_most_0 = row.scale_at_most_0
+    scale = f" The learned scale of its unit ended at or below 0 in {at_most_0} runs." if at_most_0 else ""
+    return f"{row.arm} against {row.reference}: {row.verdict}. {differs}.{scale}"
 
 
 def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
@@ -173,6 +194,12 @@ def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple
             paired = complete(runs[runs["backbone"] == backbone], (arm, reference))
             if len(paired):
                 yield (backbone, arm, reference), paired
+
+
+def _scale_at_most_0(runs: pd.DataFrame) -> str:
+    scales = runs["gamma"].dropna() if "gamma" in runs else ()
+    count = sum(scale <= 0 for scale in scales)
+    return f"{count} of {len(scales)}" if count else ""
 
 
 def _place(run) -> dict[str, str]:

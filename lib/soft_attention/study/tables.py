@@ -6,10 +6,8 @@ part, dataset and protocol: others do not belong into one mean.
 """
 
 from collections.abc import Sequence
-from zlib import crc32
 
 import pandas as pd
-from pandas.io.formats.style import Styler
 from statsmodels.stats.proportion import proportion_confint
 
 from soft_attention.study.published import published
@@ -20,7 +18,6 @@ PUBLISHED_METRICS = METRICS[:4]
 CLASS_METRICS = ("precision", "recall", "auc")
 TASK_METRICS = ("auc", "accuracy", "sensitivity", "specificity")
 SEVEN_CLASSES = ("ham10000", "synthetic")  # the datasets whose tables have the shape of the published ones
-DASH = "–"
 
 
 # --- published numbers ----------------------------------------------------------------------------
@@ -142,30 +139,6 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
     rank = {name: place for place, name in enumerate((*BACKBONES, *ARMS))}
     keys = [name for name in ("backbone", "arm", "class", "task") if name in table]
     return table.sort_values(keys, key=lambda names: names.map(lambda name: rank.get(name, name)), ignore_index=True)
-
-
-def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
-    """A table for reading: shares with `digits` decimals, counts whole, missing as an en dash."""
-
-    def cell(value) -> str:
-        if pd.isna(value):
-            return DASH
-        if isinstance(value, float):
-            return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.{digits}f}"
-        return str(value)
-
-    return table.astype(object).map(cell).rename(columns=lambda name: name.replace("_", " "))
-
-
-def styled(table: pd.DataFrame) -> Styler:
-    """`format_table` for a page: no index or empty column, numbers right, words left (the class `text`)."""
-    table = table.dropna(axis="columns", how="all")
-    words = [not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
-    shown = format_table(table)
-    marks = pd.DataFrame([["text" if word else "" for word in words]] * len(table), shown.index, shown.columns)
-    headings = [{"selector": f"th.col{place}", "props": "text-align: left"} for place, word in enumerate(words) if word]
-    name = f"{crc32(shown.to_csv().encode()):08x}"  # by default random: a kept report would change with every making
-    return shown.style.set_uuid(name).hide(axis="index").set_td_classes(marks).set_table_styles(headings)
 
 
 def _dataset(runs: pd.DataFrame) -> str:

@@ -1,0 +1,58 @@
+"""Tables for reading: numbers with their intervals, few decimals, no column that says nothing."""
+
+from zlib import crc32
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+DASH = "–"
+PLACE = ("dataset", "protocol", "backbone")
+
+
+def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """A table as text: shares with `digits` decimals, counts whole, missing as an en dash, small p-values as such.
+
+    A number and its ends, `X`, `X_low`, `X_high`, become one column "X (low to high)"; the ends of `difference` are
+    `low` and `high`.
+    """
+    text = pd.DataFrame({name: [_cell(name, value, digits) for value in table[name]] for name in table})
+    for name, low, high in _intervals(table):
+        interval = text[name] + " (" + text.pop(low) + " to " + text.pop(high) + ")"
+        text[name] = interval.where(table[low].notna().to_numpy(), text[name])
+    return text.rename(columns=lambda name: name.replace("_", " "))
+
+
+def styled(table: pd.DataFrame, digits: int = 3) -> Styler:
+    """`format_table` for a page: numbers right, words left (the class `text`), no index.
+
+    Columns without a value are left out, and those of the place in the grid (`PLACE`) that are the same in every row.
+    """
+    table = table[[name for name in table if not _says_nothing(table[name])]]
+    shown = format_table(table, digits)
+    numeric = {name.replace("_", " ") for name in table if pd.api.types.is_numeric_dtype(table[name])}
+    words = [name not in numeric for name in shown]
+    marks = pd.DataFrame([["text" if word else "" for word in words]] * len(table), shown.index, shown.columns)
+    headings = [{"selector": f"th.col{place}", "props": "text-align: left"} for place, word in enumerate(words) if word]
+    name = f"{crc32(shown.to_csv().encode()):08x}"  # by default random: a kept report would change with every making
+    return shown.style.set_uuid(name).hide(axis="index").set_td_classes(marks).set_table_styles(headings)
+
+
+def _cell(name: str, value, digits: int) -> str:
+    if pd.isna(value):
+        return DASH
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+    if (name == "p" or name.startswith("p_")) and value < 0.001:
+        return "< 0.001"
+    return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.{digits}f}"
+
+
+def _intervals(table: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Columns that are a number, its low and its high end."""
+    ends = {name: (f"{name}_low", f"{name}_high") for name in table} | {"difference": ("low", "high")}
+    return [(name, low, high) for name, (low, high) in ends.items() if {name, low, high} <= set(table)]
+
+
+def _says_nothing(column: pd.Series) -> bool:
+    empty = column.isna() | (column.astype(object) == "")
+    return bool(empty.all()) or (column.name in PLACE and len(column) > 1 and column.nunique() == 1)
