@@ -117,6 +117,17 @@ def test_a_unit_whose_scale_fell_below_zero_is_named(make_runs, analysis):
     assert comparison.scale_table({"frozen": runs[runs["arm"] == "released"]}).empty
 
 
+def test_melanoma_gains_are_paired_and_counted_by_seed(make_runs):
+    runs = make_runs()
+    areas = {("baseline", 0): 0.5, ("baseline", 1): 0.6, ("released", 0): 0.6, ("released", 1): 0.4}
+    runs["per_class"] = [{"mel": {"auc": areas[run.arm, run.seed]}} for run in runs.itertuples()]
+    (row,) = comparison.melanoma_table({"frozen": runs}).to_dict("records")
+    assert row["auc"] == pytest.approx(0.5) and row["gain"] == pytest.approx(-0.05)
+    assert (row["arm"], row["seeds"], row["seeds_above"]) == ("released", 2, 1)
+    runs["classes"] = [["a", "b"]] * len(runs)
+    assert comparison.melanoma_table({"frozen": runs}).empty
+
+
 def test_the_same_arm_twice_is_equivalent(make_runs, analysis):
     runs = make_runs(arms={"baseline": 0.5, "released": 0.5})
     table = comparison.comparisons_table(runs, CLASSES, analysis)

@@ -67,4 +67,4 @@ def _arms(attention: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFram
 
 def _lift(energies: pd.DataFrame, way: str, name: str) -> dict[str, float]:
     found = lift_over_gaussian(energies, way)
-    return {f"{name}_lift": found["mean"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+    return {f"{name}_lift": found["mean"], f"{name}_lift_low": found["low"], f"{name}_lift_high": found["high"]}

@@ -171,6 +171,29 @@ def scale_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """How well melanoma is told from the rest: its AUC, means over the runs, and what an arm gains over the baseline.
+
+    Columns: part, backbone, arm, auc, and without an interval: gain, the mean over seeds and folds, and of how many
+    seeds it is above 0. Without a class of melanoma, or without a baseline, there are no rows.
+    """
+    rows = []
+    for name, part in parts.items():
+        melanoma = next((each for each in MELANOMA if each in part["classes"].iloc[0]), None)
+        if melanoma is None:
+            continue
+        auc = part.assign(auc=[float(found[melanoma]["auc"]) for found in part["per_class"]])
+        for (backbone, arm), runs in auc.groupby(["backbone", "arm"], sort=False):
+            partners = auc[(auc["backbone"] == backbone) & (auc["arm"] == "baseline")]
+            pairs = runs.merge(partners[["seed", "fold", "auc"]], on=["seed", "fold"], suffixes=("", "_of_baseline"))
+            if arm != "baseline" and len(pairs):
+                gains = (pairs["auc"] - pairs["auc_of_baseline"]).groupby(pairs["seed"]).mean()
+                row = {"part": name, "backbone": backbone, "arm": arm, "auc": runs["auc"].mean()}
+                row |= {"gain": gains.mean(), "seeds": len(gains), "seeds_above": int((gains > 0).sum())}
+                rows.append(row)
+    return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", "gain", "seeds", "seeds_above"])
+
+
 def sentence(row) -> str:
     """One row of `comparisons_table` for people: its network and what was found."""
     return f"{BACKBONES[row.backbone].title}, {finding(row)}"

@@ -136,7 +136,8 @@ class Run(Settings):
         weights = {None: "random initial weights", "imagenet": "ImageNet weights"}.get(self.weights, self.weights)
         frozen = f", frozen trunk ({self.views} views)" if self.frozen else ""
         steps = f" of {self.steps_per_epoch} steps" if self.steps_per_epoch else ""
-        return f"{self.size} px, {weights}{frozen}, at most {self.epochs} epochs{steps}"
+        rate = f"learning rate {self.learning_rate:g}"
+        return f"{self.size} px, {weights}{frozen}, at most {self.epochs} epochs{steps}, {rate}"
 
 
 class GridException(_Strict):

@@ -1,5 +1,7 @@
 """Writes the main result into the README from the runs that are kept: `python -m soft_attention.study.readme`."""
 
+from collections.abc import Iterator, Mapping
+
 import pandas as pd
 
 from soft_attention import paths
@@ -10,10 +12,13 @@ from soft_attention.vocabulary import ARMS
 
 STUDY = "cpu"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
+OUTSIDE = ", outside test set"
+
+Tables = Mapping[str, pd.DataFrame]
 
 
 def main_result(study: str = STUDY) -> str:
-    """The answer of a study as Markdown: verdicts, then where the networks look, then the scale of both.
+    """The answer of a study as Markdown: how far it is, verdicts, where the networks look, and the scale of both.
 
     One row per part with all four arms, and one for its outside test set if it has one; one column per comparison of
     the study file, with the difference of the endpoint in points, its interval and the verdict.
@@ -22,24 +27,24 @@ def main_result(study: str = STUDY) -> str:
     runs = records.by_part(records.load_runs(study), plan.parts)
     parts = {name: part for name, part in runs.items() if part["arm"].nunique() == len(ARMS)}
     answers = comparison.answers(parts, plan.analysis)
-    pairs = [f"{arm} - {reference}" for arm, reference in plan.analysis.comparisons]
     outside = comparison.answers(parts, plan.analysis, "external")
-    rows = {}
+    tables = {}
     for name in answers:
-        rows |= {name: answers[name]} | ({f"{name}, outside test set": outside[name]} if name in outside else {})
-    rows = {name: table[table["metric"] == plan.analysis.endpoint] for name, table in rows.items()}
+        tables |= {name: answers[name]} | ({name + OUTSIDE: outside[name]} if name in outside else {})
+    finished = f"{sum(map(len, runs.values()))} of the {len(plan.runs())} runs of the study `{study}` are finished."
     lines = [
-        f"{sum(map(len, runs.values()))} of the {len(plan.runs())} runs of the study `{study}` are finished.",
+        finished + _open(plan, parts),
         "",
         f"Difference of {plan.analysis.endpoint.replace('_', ' ')} in points, with its 95 % interval:",
         "",
-        f"| part of the study | {' | '.join(pairs)} |",
-        f"|---|{'---|' * len(pairs)}",
-        *(_row(name, table, pairs) for name, table in rows.items()),
+        *_difference_lines(tables, plan),
         "",
-        f"Half-widths of these intervals, in points: {'; '.join(_half_widths(*row) for row in rows.items())}.",
+        *_decided_lines(tables, plan),
+        *_melanoma_lines(parts),
+        "Share of the map's weight that falls on the lesion:",
         "",
         *_attention_lines(records.load_attention(study, plan.parts)),
+        "",
         *(f"*{name}: {_scale(parts[name])}*<br>" for name in answers),
     ]
     return "\n".join(lines)
@@ -54,18 +59,58 @@ def replace_main_result(text: str, result: str) -> str:
     return f"{before}{BEGIN}\n{result}\n{END}{after}"
 
 
-def _row(name: str, answers: pd.DataFrame, pairs: list[str]) -> str:
-    cells = dict.fromkeys(pairs, "not run")
-    for row in answers.itertuples():
-        numbers = f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
-        decided = row.verdict in (SUPPORTED, NOT_SUPPORTED)
-        small = f" (less than {100 * row.margin:g} points)" if decided and abs(row.difference) < row.margin else ""
-        cells[f"{row.arm} - {row.reference}"] = f"{numbers}, **{row.verdict}**{small}"
-    return f"| {name} | {' | '.join(cells.values())} |"
+def _open(plan: Study, parts: Tables) -> str:
+    """Which parts lack seeds of the plan, whose verdicts may still change."""
+    planned = {name: {run.seed for run in plan.runs() if run.part == name} for name in parts}
+    short = [
+        f"`{name}` {done} of {len(planned[name])} seeds"
+        for name, part in parts.items()
+        if (done := comparison.complete(part, ARMS)["seed"].nunique()) < len(planned[name])
+    ]
+    return f" Verdicts of unfinished parts are interim: {', '.join(short)}." if short else ""
 
 
-def _half_widths(name: str, answers: pd.DataFrame) -> str:
-    return f"{name} {', '.join(f'{50 * (row.high - row.low):.1f}' for row in answers.itertuples())}"
+def _difference_lines(tables: Tables, plan: Study) -> list[str]:
+    pairs = [f"{arm} - {reference}" for arm, reference in plan.analysis.comparisons]
+    lines = [f"| part of the study | {' | '.join(pairs)} |", f"|---|{'---|' * len(pairs)}"]
+    for name, table in tables.items():
+        cells = dict.fromkeys(pairs, "not run")
+        for row in table[table["metric"] == plan.analysis.endpoint].itertuples():
+            cells[f"{row.arm} - {row.reference}"] = _cell(row)
+        lines.append(f"| {name} | {' | '.join(cells.values())} |")
+    return lines
+
+
+def _cell(row) -> str:
+    notes = [f"**{row.verdict}**"]
+    if _decided(row) and min(abs(row.low), abs(row.high)) < row.margin:
+        notes.append("size open")
+    if row.scale_at_most_0:
+        notes.append("unit silent")
+    return f"{_points(row.difference, row.low, row.high)}, {', '.join(notes)}"
+
+
+def _decided_lines(tables: Tables, plan: Study) -> Iterator[str]:
+    """The other metrics, where something is decided on the unit as released."""
+    for metric in plan.analysis.margins:
+        found = [
+            f"{name} {row.arm} - {row.reference} {_cell(row)}"
+            for name, table in tables.items()
+            for row in table[table["metric"] == metric].itertuples()
+            if row.arm == "released" and _decided(row)
+        ]
+        if metric != plan.analysis.endpoint and found:
+            yield f"{metric.replace('_', ' ').capitalize()}, where decided: {'; '.join(found)}."
+            yield ""
+
+
+def _melanoma_lines(parts: Tables) -> Iterator[str]:
+    gains = comparison.melanoma_table(parts).query("arm == 'released'")
+    if len(gains):
+        listed = [f"{row.part} {100 * row.gain:+.1f} ({row.seeds_above} of {row.seeds})" for row in gains.itertuples()]
+        yield "Melanoma against the rest, AUC, released - baseline in points, and in how many seeds it is higher:"
+        yield f"{'; '.join(listed)}."
+        yield ""
 
 
 def _attention_lines(attention: pd.DataFrame) -> list[str]:
@@ -73,25 +118,35 @@ def _attention_lines(attention: pd.DataFrame) -> list[str]:
     if attention.empty:
         return []
     ways = ["attention", "uniform", "randomised unit", "centred Gaussian"]
-    names = ["part of the study", "arm", "runs", *ways, "attention - Gaussian"]
-    lines = ["Share of the map's weight that falls on the lesion:", "", f"| {' | '.join(names)} |", "|---" * 8 + "|"]
+    names = ["part of the study", "arm", "runs", "images", *ways, "attention - Gaussian"]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     energy = attention.pivot_table("energy", ["part", "arm"], "map")
     for row in attention_tables.lift_table(attention).itertuples():
         shares = energy.loc[(row.part, row.arm), ways]
-        lift = f"{row.attention_lift:+.3f} ({row.attention_low:+.3f} to {row.attention_high:+.3f})"
-        cells = [row.part, row.arm, str(row.runs), *(f"{share:.3f}" for share in shares), lift]
+        lift = f"{row.attention_lift:+.3f} ({row.attention_lift_low:+.3f} to {row.attention_lift_high:+.3f})"
+        cells = [row.part, row.arm, str(row.runs), f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift]
         lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, ""]
+    return lines
 
 
 def _scale(part: pd.DataFrame) -> str:
     first = part.iloc[0]
     seeds, folds = part["seed"].nunique(), part["fold"].nunique()
     trainings = f"{seeds} seed{'s' * (seeds > 1)}{f' x {folds} folds' * (folds > 1)}"
+    balanced, accuracy = part[part["arm"] == "baseline"][["balanced_accuracy", "accuracy"]].mean()
     return (
         f"{first.dataset}, {first.backbone}, {first.scale}, protocol {first.protocol}, images: {first.images}, "
-        f"{trainings}, {len(part)} runs."
+        f"{trainings}, {len(part)} runs; the baseline has a balanced accuracy of {balanced:.3f}, an accuracy of "
+        f"{accuracy:.3f}."
     )
+
+
+def _decided(row) -> bool:
+    return row.verdict in (SUPPORTED, NOT_SUPPORTED)
+
+
+def _points(value: float, low: float, high: float) -> str:
+    return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def main() -> None:
