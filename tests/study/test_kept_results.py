@@ -17,7 +17,7 @@ SUMMARY = paths.ROOT / "results" / STUDY / "summary"
 def runs():
     if not (SUMMARY / f"networks-{PART}.csv").exists():
         pytest.skip(f"no tables of the study {STUDY} are kept")
-    return records.by_part(records.load_runs(STUDY))[PART]
+    return records.by_part(records.load_runs(Study.load(STUDY)))[PART]
 
 
 def assert_is_kept(table: pd.DataFrame, name: str) -> None:

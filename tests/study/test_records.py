@@ -1,6 +1,7 @@
 """The run folder: complete or absent, never overwritten, and read back from its predictions."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ from soft_attention.data.datasets import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.model.attention import SoftAttention
 from soft_attention.study import records, scores
-from soft_attention.study.config import Run, Study
+from soft_attention.study.config import Study
 from soft_attention.study.predictions import table
 
 CLASSES = ("a", "b")
@@ -25,8 +26,13 @@ def results(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run():
-    return Run(**(Study.load("smoke").runs()[1].model_dump() | {"study": "mine"}))
+def plan():
+    return Study.load("smoke").model_copy(update={"name": "mine"})
+
+
+@pytest.fixture
+def run(plan):
+    return plan.runs()[1]
 
 
 @pytest.fixture
@@ -82,21 +88,34 @@ def test_a_kept_run_without_its_network_says_what_to_do(finished):
         records.load_network(finished)
 
 
-def test_scores_are_recomputed_from_the_predictions(finished, run):
+def test_scores_are_recomputed_from_the_predictions(finished, run, plan):
     stored = json.loads((finished / "metrics.json").read_text())
     (finished / "metrics.json").write_text(json.dumps(stored | {"accuracy": 0.123}))
-    (row,) = records.load_runs("mine").to_dict("records")
+    (row,) = records.load_runs(plan).to_dict("records")
     assert row["accuracy"] == 0.75
     assert (row["backbone"], row["arm"], row["scale"]) == (run.backbone, run.arm, run.scale)
     assert row["images"] == "generated"
 
 
-def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished):
-    assert records.load_runs("mine")["gamma"].isna().all()
+def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished, plan):
+    assert records.load_runs(plan)["gamma"].isna().all()
     unit = SoftAttention(2, "paper", gamma=-0.25)
     network = keras.Sequential([keras.Input((4, 4, 3)), unit])
     records.write_run(run, finished, dataset, "hash", network, {}, records.read_json(finished / "metrics.json"))
-    assert records.load_runs("mine")["gamma"].tolist() == [-0.25]
+    assert records.load_runs(plan)["gamma"].tolist() == [-0.25]
+
+
+def test_runs_that_the_study_no_longer_has_do_not_count_and_are_told(finished, plan):
+    (finished / "attention.json").write_text("{}")
+    others = plan.model_copy(update={"arms": ["baseline"]})
+    with pytest.raises(StudyError, match="no finished runs"):
+        records.load_runs(others)
+    assert records.load_attention(others).empty
+    shutil.copytree(finished, others.runs()[0].folder)
+    assert records.load_environments(others)["runs"].tolist() == [1]
+    assert len(records.load_runs(others)) == 1
+    assert records.left_over(plan) == ""
+    assert "not counted: 1 (synthetic/clean/mobilenet/released/seed-0-fold-0, ...)" in records.left_over(others)
 
 
 def test_the_environment_tells_versions_data_and_scale(finished, dataset, run):
@@ -133,15 +152,15 @@ def test_a_split_that_is_not_the_recorded_one_is_an_error(run, dataset, results)
         records.check_split(run, dataset, "abd")
 
 
-def test_missing_and_damaged_files_are_named(finished):
+def test_missing_and_damaged_files_are_named(finished, plan):
     (finished / "predictions.parquet").write_bytes(b"PAR1 but not really")
     with pytest.raises(StudyError, match=r"predictions\.parquet is missing or damaged"):
-        records.load_runs("mine")
+        records.load_runs(plan)
     (finished / "params.json").write_text("{")
     with pytest.raises(StudyError, match=r"params\.json is damaged"):
         records._run(finished)
-    with pytest.raises(StudyError, match=r"no finished runs in .*other"):
-        records.load_runs("other")
+    with pytest.raises(StudyError, match=r"no finished runs in .*other.*run_all\.sh other"):
+        records.load_runs(plan.model_copy(update={"name": "other"}))
 
 
 def test_json_that_fails_leaves_nothing(tmp_path):
@@ -150,14 +169,14 @@ def test_json_that_fails_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_attention_has_one_row_per_way_to_look(finished):
-    assert records.load_attention("mine", ["some part"]).empty
+def test_attention_has_one_row_per_way_to_look(finished, plan):
+    assert records.load_attention(plan).empty
     means = {"energy": 0.5, "pointing": 1.0, "iou": 0.2, "entropy": 0.9}
     found = {"perturbed_images": 7, "images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
     found |= {"rank_correlation_with_random": {"unit": 0.2, "network": None}}
     found |= {"perturbations": {"attention": {"insertion": 0.6, "deletion": 0.4}, "chance": {"deletion": 0.5}}}
     records.write_json(finished / "attention.json", found | {"scores": {"attention": means, "uniform": means}})
-    table = records.load_attention("mine")
+    table = records.load_attention(plan)
     assert list(table["map"]) == ["attention", "uniform", "chance"]
     assert table["energy"].tolist()[:2] == [0.5, 0.5] and table["deletion"].tolist()[2] == 0.5
     assert table["rank_unit"].tolist()[0] == 0.2 and np.isnan(table["rank_unit"][1])

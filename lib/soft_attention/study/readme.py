@@ -24,7 +24,7 @@ def main_result(study: str = STUDY) -> str:
     the study file, with the difference of the endpoint in points, its interval and the verdict.
     """
     plan = Study.load(study)
-    runs = records.by_part(records.load_runs(study), plan.parts)
+    runs = records.by_part(records.load_runs(plan), plan.parts)
     parts = {name: part for name, part in runs.items() if part["arm"].nunique() == len(ARMS)}
     answers = comparison.answers(parts, plan.analysis)
     outside = comparison.answers(parts, plan.analysis, "external")
@@ -43,7 +43,7 @@ def main_result(study: str = STUDY) -> str:
         *_melanoma_lines(parts),
         "Share of the map's weight that falls on the lesion:",
         "",
-        *_attention_lines(records.load_attention(study, plan.parts)),
+        *_attention_lines(records.load_attention(plan)),
         "",
         *(f"*{name}: {_scale(parts[name])}*<br>" for name in answers),
     ]

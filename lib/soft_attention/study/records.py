@@ -20,7 +20,7 @@ from soft_attention.data.datasets import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.model.networks import learned_scale
 from soft_attention.study import scores
-from soft_attention.study.config import Run, changes
+from soft_attention.study.config import Run, Study, changes
 
 FILES = (
     "params.json",
@@ -182,16 +182,28 @@ def read_json(path: Path) -> Any:
         raise StudyError(f"{path} is damaged ({error}): remove it and run again") from error
 
 
-def load_runs(study: str) -> pd.DataFrame:
-    """One row per finished run of a study: its place in the grid, its scale, and its scores.
+def load_runs(plan: Study) -> pd.DataFrame:
+    """One row per finished run of a study's file: its place in the grid, its scale, and its scores.
 
-    The scores are recomputed from the predictions; `metrics.json` only marks that the run is finished.
+    The scores are recomputed from the predictions; `metrics.json` only marks that the run is finished. Other runs in
+    the study's folder do not count: `left_over` tells of them.
+
+    Raises:
+        StudyError: no run of the file is finished, or a file of one is missing or damaged.
     """
-    root = paths.RESULTS / study / "runs"
-    rows = [_run_row(file.parent) for file in sorted(root.glob("**/metrics.json"))]
+    rows = [_run_row(folder) for folder in _finished(plan)]
     if not rows:
-        raise StudyError(f"there are no finished runs in {root}: start them with ./run_all.sh {study}")
+        raise StudyError(f"there are no finished runs in {_root(plan)}: start them with ./run_all.sh {plan.name}")
     return pd.DataFrame(rows)
+
+
+def left_over(plan: Study) -> str:
+    """A sentence on the finished runs in a study's folder that its file does not have (any more); empty if none."""
+    others = {file.parent for file in _root(plan).glob("**/metrics.json")}.difference(_finished(plan))
+    if not others:
+        return ""
+    first = min(others).relative_to(_root(plan)).as_posix()
+    return f"Finished, but not in the study's file and not counted: {len(others)} ({first}, ...)."
 
 
 def by_part(runs: pd.DataFrame, order: Iterable[str] = ()) -> dict[str, pd.DataFrame]:
@@ -208,39 +220,48 @@ def by_part(runs: pd.DataFrame, order: Iterable[str] = ()) -> dict[str, pd.DataF
     }
 
 
-def load_attention(study: str, order: Iterable[str] = ()) -> pd.DataFrame:
+def load_attention(plan: Study) -> pd.DataFrame:
     """One row per run and way to look (column `map`) with the mean scores against lesion masks; may be empty.
 
-    Parts stand as in `order`, as in `by_part`.
+    The runs are those of the study's file, its parts in the order of the file.
 
     Columns beside them: the place of the run, `images` and `folder`; and only for the attention itself `mean_map`,
     `head_correlation`, and `rank_unit` and `rank_network`, its correlation with that of random weights.
     """
     rows = []
-    for file in sorted((paths.RESULTS / study / "runs").glob("**/attention.json")):
-        found = read_json(file)
-        place = _place(_run(file.parent)) | {name: found[name] for name in ("images", "perturbed_images")}
-        place["folder"] = file.parent
+    for folder in _finished(plan, "attention.json"):
+        found = read_json(folder / "attention.json")
+        place = _place(_run(folder)) | {name: found[name] for name in ("images", "perturbed_images")}
+        place["folder"] = folder
         ranks = {f"rank_{name}": value for name, value in found["rank_correlation_with_random"].items()}
         of_attention = ranks | {"head_correlation": found["head_correlation"], "mean_map": np.array(found["mean_map"])}
         for name in found["scores"] | found["perturbations"]:
             measured = found["scores"].get(name, {}) | found["perturbations"].get(name, {})
             rows.append(place | {"map": name} | measured | (of_attention if name == "attention" else {}))
-    place_in_order = _place_in(order)
+    place_in_order = _place_in(plan.parts)
     return pd.DataFrame(sorted(rows, key=lambda row: place_in_order(row["part"])))
 
 
-def load_environments(study: str) -> pd.DataFrame:
+def load_environments(plan: Study) -> pd.DataFrame:
     """Processor, system, versions and code of the finished runs, one row per different one, with its number of runs."""
     rows = []
-    for file in sorted((paths.RESULTS / study / "runs").glob("**/environment.json")):
-        found = read_json(file)
+    for folder in _finished(plan):
+        found = read_json(folder / "environment.json")
         versions = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
         rows.append(
             {key: found[key] for key in ("processor", "platform", "backend", "git_commit")} | {"versions": versions}
         )
     table = pd.DataFrame(rows)
     return table.groupby(list(table.columns), as_index=False, dropna=False).size().rename(columns={"size": "runs"})
+
+
+def _root(plan: Study) -> Path:
+    return paths.RESULTS / plan.name / "runs"
+
+
+def _finished(plan: Study, mark: str = "metrics.json") -> list[Path]:
+    """The folders of a study's runs that hold the file which is written last."""
+    return sorted(run.folder for run in plan.runs() if (run.folder / mark).exists())
 
 
 def _run(folder: Path) -> Run:
