@@ -237,7 +237,9 @@ def test_the_ledger_finds_what_was_put_in(make_runs):
     frozen = make_runs(arms={"baseline": 0.5, "released": 0.6})
     leak = make_runs("leak", arms={"baseline": 0.7, "released": 0.8}, images=one_each)
     weighted = make_runs("melanoma_weight", arms={"baseline": 0.4, "released": 0.5})
-    table = ledger.ledger({"frozen": frozen, "leak": leak, "melanoma_weight": weighted}).set_index("entry")
+    table = ledger.ledger({"frozen": frozen, "leak": leak, "melanoma_weight": weighted})
+    assert table["moves"].tolist() == [ledger.GAIN] + [ledger.SCORE] * 5  # two seeds are too few for more of the first
+    table = table.set_index("entry")
     assert table.loc["attention itself", "balanced_accuracy"] == pytest.approx(10, abs=0.8)
     assert table.loc["leakage, all tested lesions", "balanced_accuracy"] == pytest.approx(20, abs=0.8)
     assert table["trainings"].tolist() == [4, 4, 4, 8, 8, 8]
@@ -256,6 +258,19 @@ def test_the_ledger_finds_what_was_put_in(make_runs):
         assert (table[metric] <= table[f"{metric}_high"] + 1e-9).all()
 
 
+def test_the_ledger_tells_the_gain_apart_from_the_score(make_runs):
+    """Both arms do better on lesions with one image; attention gains the same there and by every score."""
+    table = ledger.ledger({"frozen": make_runs(seeds=(0, 1, 2))}).set_index(["moves", "entry"])
+    assert table.index.get_level_values("moves").tolist() == [ledger.GAIN] * 3 + [ledger.SCORE] * 2
+    assert table.loc[(ledger.GAIN, "attention itself"), "accuracy"] == pytest.approx(40, abs=1)
+    clean = {right: predictions(right) for right in (0.5, 0.9)}
+    single = {right: rows[~rows.lesion_id.duplicated(keep=False)] for right, rows in clean.items()}
+    gain = {name: accuracy(rows[0.9]) - accuracy(rows[0.5]) for name, rows in (("all", clean), ("single", single))}
+    pool = table.loc[(ledger.GAIN, "only lesions with a single image")]
+    assert pool["accuracy"] == pytest.approx(100 * (gain["single"] - gain["all"]), abs=0.8)
+    assert pool["accuracy_low"] <= pool["accuracy"] <= pool["accuracy_high"]
+
+
 def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
     redraws = make_runs(
         "redraws", seeds=(0, 1, 2), folds=(0,), names=("test",), arms={"baseline": 0.6, "released": 0.7}
@@ -263,8 +278,11 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
     for folder in redraws.folder:
         records.write_table(folder / records.predictions_file("validation-choice"), predictions(0.5))
     scored = redraws.assign(accuracy=redraws.balanced_accuracy, weighted_precision=redraws.balanced_accuracy)
-    table = ledger.ledger({"frozen": make_runs(), "redraws": scored}).set_index("entry")
-    assert table.loc["checkpoint chosen on the test set", "balanced_accuracy"] == pytest.approx(15, abs=0.8)
+    table = ledger.ledger({"frozen": make_runs(), "redraws": scored}).set_index(["moves", "entry"])
+    checkpoint = table.loc[:, "checkpoint chosen on the test set", :]["balanced_accuracy"]
+    assert checkpoint[ledger.SCORE] == pytest.approx(15, abs=0.8)
+    assert checkpoint[ledger.GAIN] == pytest.approx(10, abs=0.8)  # the validation set's choice has no gain
+    table = table.droplevel("moves")
     luck = table.loc["luck of split and training"]
     assert luck["accuracy"] == pytest.approx(10, abs=0.8) and luck["range"] == ledger.SPREAD
     (legend,) = [axes.get_legend() for axes in figures.ledger_plot(table.reset_index(), ledger.METRICS).axes[-1:]]

@@ -21,6 +21,7 @@ from soft_attention.study.statistics import (
     UNDECIDED,
     Difference,
     bootstrap_mean,
+    bootstraps_of_change,
     corrected_t,
     delong,
     holm,
@@ -227,6 +228,22 @@ def test_trainings_that_differ_widen_the_interval_of_a_mean():
     assert bootstrap_mean(table, "value", 20_000).interval() == pytest.approx((low, high), abs=0.05)
     with pytest.raises(ValueError, match="at least two lesions, this table has 1"):
         bootstrap_mean(table.assign(lesion_id="one"), "value")
+
+
+def test_a_change_of_the_difference_is_paired_draw_by_draw():
+    pairs, others = (pair_predictions(*two_arms(number), ABC) for number in (0, 0))
+    others = others.assign(arm=others["reference"])  # no difference there, so the change is the difference here
+    change = bootstraps_of_change(pairs, others, ABC, {"it": ("accuracy", "accuracy")}, draws=300)["it"]
+    alone = paired_bootstrap(pairs, ABC, "accuracy", draws=300)
+    assert change == alone and change.draws == pytest.approx(alone.draws)
+    same = bootstraps_of_change(pairs, pairs, ABC, {"it": ("accuracy", "accuracy")}, draws=300)["it"]
+    assert (same.estimate, same.interval()) == (0, (0, 0))
+    scores = {"it": ("accuracy", "balanced_accuracy")}
+    kinder = bootstraps_of_change(pairs, pairs, ABC, scores, draws=300)["it"]
+    each = [paired_bootstrap(pairs, ABC, metric, draws=300).estimate for metric in scores["it"]]
+    assert kinder.estimate == pytest.approx(each[0] - each[1])
+    with pytest.raises(ValueError, match="differ in their column lesion_id"):
+        bootstraps_of_change(pairs, pairs[pairs["lesion_id"] != "l0"], ABC, scores)
 
 
 def test_equal_arms_differ_by_nothing():

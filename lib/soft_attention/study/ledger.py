@@ -1,7 +1,8 @@
 """The bias ledger: by how many points each choice of the authors' protocol moves a result, one choice at a time.
 
 Each entry compares two tables of predictions of the same images (or one table with a part of it) that differ in that
-choice alone; one says how widely a result scatters by chance. Every image counts the same here, as in the published
+choice alone; one says how widely a result scatters by chance. A choice may move the scores of all arms alike and leave
+what attention gains where it was, so the two are told apart. Every image counts the same here, as in the published
 scores. Points are hundredths.
 """
 
@@ -14,10 +15,13 @@ from soft_attention.study import comparison, records, statistics, tables
 from soft_attention.vocabulary import BACKBONES
 
 METRICS = ("accuracy", "weighted_precision", "balanced_accuracy")
-DRAWS = 2_000
+KINDER = {"accuracy": "balanced_accuracy", "weighted_precision": "macro_precision"}  # than the one beside it
+EACH = {"unit": "image", "draws": 2_000}
 LEVEL = 0.95
 INTERVAL, SPREAD = "95 % interval", "middle 95 % of the draws"
 ARMS = ("released", "baseline")
+GAIN, SCORE = "attention's gain", "a score"  # what an entry moves
+FEWEST_SEEDS = 3  # with two, the interval of a change of the gain says nothing
 
 Parts = Mapping[str, pd.DataFrame]
 
@@ -30,8 +34,9 @@ def ledger(parts: Parts) -> pd.DataFrame:
             their entries out, and without `frozen` there are none.
 
     Returns:
-        Columns: backbone, entry, compared (what with what), trainings (of the first), images, range (what low and high
-        are: `INTERVAL`, over lesions and seeds, or `SPREAD`), and for each of `METRICS` the points, low and high.
+        Columns: backbone, moves (`GAIN` or `SCORE`, in this order), entry, compared (what with what), trainings (of the
+        first), images, range (what low and high are: `INTERVAL`, over lesions and seeds, or `SPREAD`), and for each of
+        `METRICS` the points, low and high.
     """
     parts = {name: runs[runs["dataset"] == "ham10000"] for name, runs in parts.items()}
     rows = [
@@ -66,66 +71,71 @@ def redraw_gains(runs: pd.DataFrame) -> pd.DataFrame:
 # --- the entries ----------------------------------------------------------------------------------
 
 
-def _entries(parts: Parts) -> Iterator[dict]:
+def _entries(parts: Parts) -> list[dict]:
     """The entries of one backbone."""
     frozen = parts.get("frozen", pd.DataFrame())
     if frozen.empty:
-        return
-    finished = {name: runs for name, runs in parts.items() if len(runs)}
-    yield from _attention(frozen)
-    if "redraws" in finished:
-        yield from _redraws(finished["redraws"])
-    baselines = comparison.complete(frozen, ("baseline",))
-    if len(baselines):
-        table = comparison.predictions_of(baselines, "baseline")
-        pairs = statistics.pair_predictions(table, table, _classes(frozen))
-        yield _test_pool(pairs, _classes(frozen))
-        yield _weighting(pairs, _classes(frozen))
-    if "leak" in finished:
-        yield from _leak(finished["leak"], frozen)
-    if "melanoma_weight" in finished:
-        yield from _melanoma_weight(finished["melanoma_weight"], frozen)
+        return []
+    rows = [*_attention(frozen), *_baseline_scores(frozen)]
+    for name, entries in (("redraws", _redraws), ("leak", _leak), ("melanoma_weight", _melanoma_weight)):
+        if len(parts.get(name, ())):
+            rows += entries(parts[name], frozen)
+    return sorted(rows, key=lambda row: (GAIN, SCORE).index(row["moves"]))
 
 
 def _attention(frozen: pd.DataFrame) -> Iterator[dict]:
-    runs = comparison.complete(frozen, ARMS)
-    if len(runs):
-        arm, reference = (comparison.predictions_of(runs, name) for name in ARMS)
-        compared = "arm released - baseline, lesions apart, validation chooses"
-        yield _entry("attention itself", compared, arm, reference, _classes(runs))
+    """What attention gains, and how much of that depends on the tested lesions and on the score."""
+    runs, classes = comparison.complete(frozen, ARMS), _classes(frozen)
+    if runs.empty:
+        return
+    pairs = _pairs_of_arms(runs)
+    compared = "arm released - baseline, lesions apart, validation chooses"
+    yield _row(GAIN, "attention itself", compared, pairs, statistics.paired_bootstraps(pairs, classes, METRICS, **EACH))
+    weight = _single(pairs).astype(float)
+    single = pairs.assign(arm_weight=weight, reference_weight=weight)
+    yield from _gain("only lesions with a single image", "gain on those - on all", single, pairs, classes)
+    kinder = {name: (name, balanced) for name, balanced in KINDER.items()}
+    compared = "gain of accuracy - of balanced, of weighted - of macro precision"
+    yield from _gain("weighting by class frequency", compared, pairs, pairs, classes, kinder)
 
 
-def _redraws(runs: pd.DataFrame) -> Iterator[dict]:
+def _baseline_scores(frozen: pd.DataFrame) -> Iterator[dict]:
+    """The same calls on the lesions that have a single image, and by scores that weigh the classes by their images."""
+    runs, classes = comparison.complete(frozen, ("baseline",)), _classes(frozen)
+    if runs.empty:
+        return
+    table = comparison.predictions_of(runs, "baseline")
+    pairs = statistics.pair_predictions(table, table, classes)
+    single = _single(pairs)
+    compared = "tested on those - on all, same trainings, arm baseline"
+    weighted = pairs.assign(arm_weight=single.astype(float))
+    found = statistics.paired_bootstraps(weighted, classes, METRICS, **EACH)
+    yield _row(SCORE, "only lesions with a single image", compared, pairs[single], found)
+    nevi = (pairs["truth"] == classes.index("nv")).mean()
+    compared = f"accuracy - balanced, weighted - macro precision: {nevi:.0%} of the images are nevi, arm baseline"
+    found = statistics.paired_bootstraps(pairs, classes, list(KINDER.items()), **EACH)
+    found = {name: found[name, balanced] for name, balanced in KINDER.items()}
+    yield _row(SCORE, "weighting by class frequency", compared, pairs, found)
+
+
+def _redraws(runs: pd.DataFrame, _: pd.DataFrame) -> Iterator[dict]:
     """Who chooses the epoch; and, not a shift but a spread, what attention gained draw by draw."""
-    chosen = (_predictions(runs, name) for name in ("test", "validation-choice"))
     compared = "best epoch by test accuracy - by validation accuracy, same trainings"
-    yield _entry("checkpoint chosen on the test set", compared, *chosen, _classes(runs))
+    chosen = (_predictions(runs, name) for name in ("test", "validation-choice"))
+    yield _score("checkpoint chosen on the test set", compared, *chosen, _classes(runs))
+    both = comparison.complete(runs, ARMS)
+    if len(both):
+        pairs = (_pairs_of_arms(both, name) for name in ("test", "validation-choice"))
+        yield from _gain("checkpoint chosen on the test set", compared, *pairs, _classes(runs))
     gains = redraw_gains(runs)
     if len(gains) > 2:
         compared = f"gain by attention in each of {len(gains)} draws of the authors' split, each trained anew"
-        row = {"entry": "luck of split and training", "compared": compared, "trainings": len(gains)}
+        row = {"moves": GAIN, "entry": "luck of split and training", "compared": compared, "trainings": len(gains)}
         row |= {"images": int(runs["n_images"].iloc[0]), "range": SPREAD}
         for metric in METRICS:
             low, high = np.quantile(gains[metric], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
             row |= {metric: float(gains[metric].mean()), f"{metric}_low": float(low), f"{metric}_high": float(high)}
         yield row
-
-
-def _test_pool(pairs: pd.DataFrame, classes: list[str]) -> dict:
-    """The same networks on the lesions that have a single image, and on all."""
-    single = pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size") == 1
-    compared = "tested on those - on all, same trainings, arm baseline"
-    row = _facts("only lesions with a single image", compared, pairs[single])
-    return row | _points(pairs.assign(arm_weight=single.astype(float)), classes)
-
-
-def _weighting(pairs: pd.DataFrame, classes: list[str]) -> dict:
-    """The same calls by scores that weigh the classes by their images, and by scores that count them alike."""
-    nevi = (pairs["truth"] == classes.index("nv")).mean()
-    kinder = {"accuracy": ("accuracy", "balanced_accuracy")}
-    kinder["weighted_precision"] = ("weighted_precision", "macro_precision")
-    compared = f"accuracy - balanced, weighted - macro precision: {nevi:.0%} of the images are nevi, arm baseline"
-    return _facts("weighting by class frequency", compared, pairs) | _points(pairs, classes, kinder)
 
 
 def _leak(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
@@ -134,15 +144,15 @@ def _leak(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
     images = clean.groupby("lesion_id")["image_id"].nunique()
     reference = clean.merge(arm[["seed", "image_id"]], on=["seed", "image_id"])
     compared = "other images of tested lesions trained on - not"
-    yield _entry("leakage, all tested lesions", compared, arm, reference, _classes(runs))
+    yield _score("leakage, all tested lesions", compared, arm, reference, _classes(runs))
     several = images.index[images > 1]
     pair = (table[table["lesion_id"].isin(several)] for table in (arm, reference))
-    yield _entry("leakage, lesions that leak", f"{compared}, lesions with several images", *pair, _classes(runs))
+    yield _score("leakage, lesions that leak", f"{compared}, lesions with several images", *pair, _classes(runs))
 
 
 def _melanoma_weight(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
     arm, reference = _predictions(runs), _predictions(_partners(runs, frozen))
-    yield _entry("melanoma weight 5", "melanoma five times in the loss - once", arm, reference, _classes(runs))
+    yield _score("melanoma weight 5", "melanoma five times in the loss - once", arm, reference, _classes(runs))
 
 
 # --- help -----------------------------------------------------------------------------------------
@@ -166,23 +176,42 @@ def _predictions(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _entry(entry: str, compared: str, arm: pd.DataFrame, reference: pd.DataFrame, classes: list[str]) -> dict:
-    return _facts(entry, compared, arm) | _points(statistics.pair_predictions(arm, reference, classes), classes)
+def _pairs_of_arms(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
+    return statistics.pair_predictions(*(comparison.predictions_of(runs, arm, name) for arm in ARMS), _classes(runs))
 
 
-def _facts(entry: str, compared: str, table: pd.DataFrame) -> dict:
-    trainings = len(table[["seed", "fold"]].drop_duplicates())
-    images = table["image_id"].nunique()
-    return {"entry": entry, "compared": compared, "trainings": trainings, "images": images, "range": INTERVAL}
+def _single(pairs: pd.DataFrame) -> pd.Series:
+    """Whether an image is the only one of its lesion."""
+    return pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size") == 1
 
 
-def _points(
-    pairs: pd.DataFrame, classes: list[str], metrics: Mapping[str, str | tuple[str, str]] | None = None
-) -> dict[str, float]:
-    """By metric of the ledger the points with their interval; `metrics`: where two scores stand against each other."""
-    row, metrics = {}, metrics or dict(zip(METRICS, METRICS, strict=True))
-    found = statistics.paired_bootstraps(pairs, classes, list(metrics.values()), unit="image", draws=DRAWS)
-    for name, metric in metrics.items():
-        low, high = found[metric].interval(LEVEL)
-        row |= {name: 100 * found[metric].estimate, f"{name}_low": 100 * low, f"{name}_high": 100 * high}
+def _score(entry: str, compared: str, arm: pd.DataFrame, reference: pd.DataFrame, classes: list[str]) -> dict:
+    pairs = statistics.pair_predictions(arm, reference, classes)
+    return _row(SCORE, entry, compared, arm, statistics.paired_bootstraps(pairs, classes, METRICS, **EACH))
+
+
+def _gain(
+    entry: str,
+    compared: str,
+    pairs: pd.DataFrame,
+    others: pd.DataFrame,
+    classes: list[str],
+    metrics: Mapping[str, tuple[str, str]] | None = None,
+) -> Iterator[dict]:
+    """How much more the arms of `pairs` differ than those of `others`; nothing with too few seeds."""
+    if pairs["seed"].nunique() >= FEWEST_SEEDS:
+        metrics = metrics or {name: (name, name) for name in METRICS}
+        yield _row(
+            GAIN, entry, compared, pairs, statistics.bootstraps_of_change(pairs, others, classes, metrics, **EACH)
+        )
+
+
+def _row(
+    moves: str, entry: str, compared: str, table: pd.DataFrame, found: Mapping[str, statistics.Difference]
+) -> dict:
+    counts = {"trainings": len(table[["seed", "fold"]].drop_duplicates()), "images": table["image_id"].nunique()}
+    row = {"moves": moves, "entry": entry, "compared": compared} | counts | {"range": INTERVAL}
+    for name, difference in found.items():
+        low, high = difference.interval(LEVEL)
+        row |= {name: 100 * difference.estimate, f"{name}_low": 100 * low, f"{name}_high": 100 * high}
     return row

@@ -4,7 +4,7 @@ A difference is everywhere arm minus reference, as a share: .01 is one point. Bo
 networks of the same seed, fold and split, so everything here is paired.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -225,10 +225,47 @@ def paired_bootstraps(
     """`paired_bootstrap` of several metrics from the same draws, which is as fast as of one: metric -> difference."""
     rng = np.random.default_rng(seed)
     resampled = resample_lesions(pairs, classes, metrics, unit, draws, rng)
-    seeds = pairs["seed"].nunique()
-    deviates = rng.standard_t(max(seeds - 1, 1), draws)
-    facts = {"images": pairs["image_id"].nunique(), "lesions": pairs["lesion_id"].nunique(), "seeds": seeds}
+    facts = _facts(pairs)
+    deviates = rng.standard_t(max(facts["seeds"] - 1, 1), draws)
     return {metric: _bootstrap(found, drawn, deviates, facts) for metric, (found, drawn) in resampled.items()}
+
+
+def bootstraps_of_change(
+    pairs: pd.DataFrame,
+    others: pd.DataFrame,
+    classes: Sequence[str],
+    metrics: Mapping[str, tuple[str, str]],
+    unit: str = "lesion",
+    draws: int = 10_000,
+    seed: int = 0,
+) -> dict[str, BootstrapDifference]:
+    """By how much the difference of the arms in `pairs` is above that in `others`, from the same draws of both.
+
+    Args:
+        pairs, others: from `pair_predictions`, with the same seeds and lesions.
+        metrics: by name the metric taken of `pairs` and the one of `others`.
+        classes, unit, draws, seed: as in `paired_bootstrap`.
+
+    Raises:
+        ValueError: other seeds or lesions, or as in `paired_bootstrap`.
+    """
+    for column in ("seed", "lesion_id"):
+        if set(pairs[column]) != set(others[column]):
+            raise ValueError(f"the two tables of pairs differ in their column {column}")
+    found = []
+    for place, table in enumerate((pairs, others)):
+        rng = np.random.default_rng(seed)  # both with the same lesions
+        names = [known(pair[place], METRICS, "metric") for pair in metrics.values()]
+        found.append(resample_lesions(table, classes, names, unit, draws, rng))
+    facts = _facts(pairs)
+    deviates = rng.standard_t(max(facts["seeds"] - 1, 1), draws)
+    changes = {}
+    for name, pair in metrics.items():
+        (one, one_drawn), (other, other_drawn) = (
+            resampled[metric] for resampled, metric in zip(found, pair, strict=True)
+        )
+        changes[name] = _bootstrap(one - other, one_drawn - other_drawn, deviates, facts)
+    return changes
 
 
 def bootstrap_mean(table: pd.DataFrame, value: str, draws: int = 2_000, seed: int = 0) -> BootstrapDifference:
@@ -258,9 +295,8 @@ def bootstrap_mean(table: pd.DataFrame, value: str, draws: int = 2_000, seed: in
         images = weights @ counts
         kept = (images > 0).all(axis=1)
         drawn.append((weights[kept] @ sums) / images[kept])
-    facts = {"images": table["image_id"].nunique(), "lesions": len(lesions), "seeds": len(trainings)}
     deviates = rng.standard_t(max(len(trainings) - 1, 1), draws)
-    return _bootstrap(sums.sum(axis=0) / counts.sum(axis=0), np.concatenate(drawn), deviates, facts)
+    return _bootstrap(sums.sum(axis=0) / counts.sum(axis=0), np.concatenate(drawn), deviates, _facts(table))
 
 
 def _bootstrap(found: np.ndarray, drawn: np.ndarray, deviates: np.ndarray, facts: dict) -> BootstrapDifference:
@@ -272,6 +308,11 @@ def _bootstrap(found: np.ndarray, drawn: np.ndarray, deviates: np.ndarray, facts
         draws=means + deviates[: len(means)] * error,
         **facts,
     )
+
+
+def _facts(table: pd.DataFrame) -> dict[str, int]:
+    columns = {"images": "image_id", "lesions": "lesion_id", "seeds": "seed"}
+    return {name: table[column].nunique() for name, column in columns.items()}
 
 
 def resample_lesions(
