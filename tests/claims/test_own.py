@@ -28,7 +28,15 @@ def make_part():
 
 def answer(backbone="vgg16", verdict="undecided at this scale"):
     row = {"backbone": backbone, "arm": "released", "reference": "baseline", "metric": "balanced_accuracy"}
-    numbers = {"difference": 0.012, "low": -0.01, "high": 0.034, "images": 828, "lesions": 828, "seeds": 1}
+    numbers = {
+        "difference": 0.012,
+        "low": -0.01,
+        "high": 0.034,
+        "images": 828,
+        "lesions": 828,
+        "seeds": 1,
+        "scale_at_most_0": "",
+    }
     return pd.DataFrame([row | numbers | {"verdict": verdict}])
 
 
@@ -38,11 +46,11 @@ PAIR = {("vgg16", "baseline"): [0.5], ("vgg16", "released"): [0.512]}
 def test_runs_of_the_released_protocol_speak_to_the_claimed_scores(make_part):
     parts = {"small": make_part(PAIR, protocol="released")}
     found = own_results(parts, {"small": answer()}, Analysis())
-    assert found["precision"] == "VGG16, small (64 px): .512 in one training."
-    assert found["precision_gain"] == "VGG16, small (64 px): .512 against .500 without attention (+1.2 points)."
-    assert found["test_images"] == "VGG16, small (64 px): 828 in one draw."
+    assert found["precision"] == "VGG16 (64 px), small: .512 in one training."
+    assert found["precision_gain"] == "VGG16 (64 px), small: .512 against .500 without attention (+1.2 points)."
+    assert found["test_images"] == "VGG16 (64 px), small: 828 in one draw."
     assert found["title"].startswith(
-        "VGG16, small (64 px): released against baseline: undecided at this scale. Balanced"
+        "VGG16 (64 px), small: released against baseline: undecided at this scale. Balanced"
     )
     assert "+1.2 points (-1.0 to +3.4), 828 images of 828 lesions, one training each," in found["title"]
     assert "isic2017_sensitivity" not in found
@@ -52,7 +60,7 @@ def test_runs_of_the_released_protocol_speak_to_the_claimed_scores(make_part):
 def test_several_trainings_are_shown_with_their_spread(make_part):
     parts = {"draws": make_part({("vgg16", "released"): [0.5, 0.6, 0.7]}, protocol="released")}
     found = own_results(parts, {"draws": answer()}, Analysis())
-    assert found["accuracy"] == "VGG16, draws (64 px): .600 in the mean of 3 trainings, .500 to .700."
+    assert found["accuracy"] == "VGG16 (64 px), draws: .600 in the mean of 3 trainings, .500 to .700."
     assert "precision_gain" not in found  # no baseline
 
 
@@ -65,7 +73,7 @@ def test_isic2017_is_told_by_task(make_part):
     parts = {"isic": make_part(PAIR, dataset="isic2017", protocol="official")}
     found = own_results(parts, {"isic": answer()}, Analysis())
     assert found.keys() == {"title", "isic2017_sensitivity"}
-    assert found["isic2017_sensitivity"] == "VGG16, isic (64 px): melanoma .512."
+    assert found["isic2017_sensitivity"] == "VGG16 (64 px), isic: melanoma .512."
 
 
 def test_generated_images_say_nothing(make_part):

@@ -285,7 +285,7 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
     table = table.droplevel("moves")
     luck = table.loc["luck of split and training"]
     assert luck["accuracy"] == pytest.approx(10, abs=0.8) and luck["range"] == ledger.SPREAD
-    (legend,) = [axes.get_legend() for axes in figures.ledger_plot(table.reset_index(), ledger.METRICS).axes[-1:]]
+    (legend,) = [axes.get_legend() for axes in figures.ledger_plot(table.reset_index(), ledger.METRICS, "t").axes[-1:]]
     assert [text.get_text() for text in legend.get_texts()] == [ledger.INTERVAL, ledger.SPREAD]
 
 

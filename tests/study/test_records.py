@@ -188,4 +188,4 @@ def test_parts_are_told_apart_by_dataset_and_protocol_where_they_have_several():
     runs = pd.DataFrame(places, columns=["part", "dataset", "protocol"])
     named = records.by_part(runs)
     assert {name: len(part) for name, part in named.items()} == {"a": 2, "b-x-clean": 1, "b-y-clean": 1, "x-clean": 1}
-    assert list(records.by_part(runs, ["b", "a"])) == ["b-x-clean", "b-y-clean", "a", "x-clean"]
+    assert list(records.by_part(runs[::-1])) == ["x-clean", "b-y-clean", "b-x-clean", "a"]

@@ -143,13 +143,13 @@ def split_effect() -> pd.DataFrame:
 
     Returns:
         test_share, test_images, train_images, train_lost (share of the training images of the 15 % split that are
-        missing), correct, accuracy, low, high (95 % Wilson interval), difference (accuracy minus that at 15 %),
-        p_independent, p_fisher (of that difference), over_baseline (accuracy minus that of the network without
+        missing), correct, accuracy, accuracy_low and _high (95 % Wilson interval), difference (accuracy minus that at
+        15 %), p_independent, p_fisher (of that difference), over_baseline (accuracy minus that of the network without
         attention at 15 %), melanoma_images, melanoma_correct, melanoma_recall.
     """
     table = published("splits")
     table["correct"] = (table["accuracy"] * table["test_images"]).round().astype(int)
-    table["low"], table["high"] = wilson(table["correct"], table["test_images"])
+    table["accuracy_low"], table["accuracy_high"] = wilson(table["correct"], table["test_images"])
     first = table.iloc[0]
     table["train_lost"] = 1 - table["train_images"] / first["train_images"]
     table["difference"] = table["accuracy"] - first["accuracy"]
@@ -163,6 +163,15 @@ def split_effect() -> pd.DataFrame:
     melanoma = published("classes").query("subset == 'test' and `class` == 'mel'").set_index("test_share")["images"]
     table["melanoma_images"] = table["test_share"].map(melanoma)
     table["melanoma_correct"] = (table["melanoma_recall"] * table["melanoma_images"]).round().astype(int)
-    names = ["test_share", "test_images", "train_images", "train_lost", "correct", "accuracy", "low", "high"]
+    names = [
+        "test_share",
+        "test_images",
+        "train_images",
+        "train_lost",
+        "correct",
+        "accuracy",
+        "accuracy_low",
+        "accuracy_high",
+    ]
     names += ["difference", "p_independent", "p_fisher", "over_baseline"]
     return table[[*names, "melanoma_images", "melanoma_correct", "melanoma_recall"]]

@@ -65,13 +65,13 @@ def _where(parts: Mapping[str, pd.DataFrame], column: str, value: str) -> dict[s
 
 
 def _each(parts: Mapping[str, pd.DataFrame], say: Callable[[str, str, pd.DataFrame], str]) -> str:
-    """What there is to say of each part's networks, one after the other."""
-    said = [
-        f"{BACKBONES[backbone].title}, {name} ({'; '.join(runs['scale'].unique())}): {text}"
-        for name, backbone, runs in _networks(parts)
-        if (text := say(name, backbone, runs))
-    ]
-    return " ".join(said)
+    """What there is to say of each part's networks, by network and scale."""
+    said = {}
+    for name, backbone, runs in _networks(parts):
+        if text := say(name, backbone, runs):
+            place = BACKBONES[backbone].title, "; ".join(runs["scale"].unique())
+            said.setdefault(place, []).append(f"{name}: {text}")
+    return " ".join(f"{title} ({scale}), {' '.join(texts)}" for (title, scale), texts in said.items())
 
 
 def _networks(parts: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, str, pd.DataFrame]]:

@@ -234,23 +234,32 @@ def reliability_plot(curves: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def ledger_plot(entries: pd.DataFrame, metrics: Sequence[str]) -> Figure:
-    """The entries of the bias ledger in points, one panel per metric; an open mark has a spread, no interval."""
+def ledger_plot(
+    entries: pd.DataFrame, metrics: Sequence[str], title: str, published: Mapping[str, float] | None = None
+) -> Figure:
+    """Entries of the bias ledger in points, one panel per metric; an open mark has a spread, no interval.
+
+    `published`: for some of the metrics a published number of points, drawn as a line to compare.
+    """
     figure, row = plt.subplots(1, len(metrics), figsize=(3 * len(metrics) + 4, 0.42 * len(entries) + 1.3), sharey=True)
     place = np.arange(len(entries))
     for axes, metric in zip(row, metrics, strict=True):
         axes.axvline(0, color="0.4", linewidth=1)
-        for fill, (kind, part) in zip(("#27567b", "white"), entries.assign(place=place).groupby("range"), strict=False):
+        if metric in (published or {}):
+            axes.axvline(published[metric], color="#b5442e", linewidth=1, linestyle="--", label="published gain")
+        for kind, part in entries.assign(place=place).groupby("range"):
             width = np.abs([part[metric] - part[f"{metric}_low"], part[f"{metric}_high"] - part[metric]])
-            style = {"fmt": "o", "capsize": 3, "color": "#27567b", "markerfacecolor": fill}
+            style = {"fmt": "o", "capsize": 3, "color": "#27567b"}
+            style["markerfacecolor"] = "#27567b" if kind.endswith("interval") else "white"
             axes.errorbar(part[metric], part["place"], xerr=width, label=kind, **style)
         axes.set_title(metric.replace("_", " "), fontsize=9, fontweight="normal", loc="center")
         axes.set_xlabel("points")
     several = entries["backbone"].nunique() > 1
     row[0].set(yticks=place, yticklabels=(entries["backbone"] + ": " if several else "") + entries["entry"])
-    row[-1].legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    handles = {label: handle for axes in row for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    row[-1].legend(handles.values(), handles, fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     row[0].invert_yaxis()
-    figure.suptitle("What each choice is worth", x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
 

@@ -24,7 +24,7 @@ def main_result(study: str = STUDY) -> str:
     the study file, with the difference of the endpoint in points, its interval and the verdict.
     """
     plan = Study.load(study)
-    runs = records.by_part(records.load_runs(plan), plan.parts)
+    runs = records.by_part(records.load_runs(plan))
     parts = {name: part for name, part in runs.items() if part["arm"].nunique() == len(ARMS)}
     answers = comparison.answers(parts, plan.analysis)
     outside = comparison.answers(parts, plan.analysis, "external")

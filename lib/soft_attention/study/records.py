@@ -6,7 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -183,7 +183,7 @@ def read_json(path: Path) -> Any:
 
 
 def load_runs(plan: Study) -> pd.DataFrame:
-    """One row per finished run of a study's file: its place in the grid, its scale, and its scores.
+    """One row per finished run of a study's file, in its order: its place in the grid, its scale, and its scores.
 
     The scores are recomputed from the predictions; `metrics.json` only marks that the run is finished. Other runs in
     the study's folder do not count: `left_over` tells of them.
@@ -206,24 +206,20 @@ def left_over(plan: Study) -> str:
     return f"Finished, but not in the study's file and not counted: {len(others)} ({first}, ...)."
 
 
-def by_part(runs: pd.DataFrame, order: Iterable[str] = ()) -> dict[str, pd.DataFrame]:
-    """The runs of each part, dataset and protocol, which belong into one table, by a name for it.
-
-    Parts stand as in `order`, say those of a study file, and those that are not in it last.
-    """
-    keys, place = ["part", "dataset", "protocol"], _place_in(order)
+def by_part(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The runs of each part, dataset and protocol, which belong into one table, by a name for it."""
+    keys = ["part", "dataset", "protocol"]
     several = runs[keys].drop_duplicates()["part"].value_counts()
-    groups = sorted(runs.groupby(keys, sort=False), key=lambda group: place(group[0][0]))
     return {
         part if part and several[part] == 1 else "-".join(filter(None, (part, Path(dataset).name, protocol))): rows
-        for (part, dataset, protocol), rows in groups
+        for (part, dataset, protocol), rows in runs.groupby(keys, sort=False)
     }
 
 
 def load_attention(plan: Study) -> pd.DataFrame:
     """One row per run and way to look (column `map`) with the mean scores against lesion masks; may be empty.
 
-    The runs are those of the study's file, its parts in the order of the file.
+    The runs are those of the study's file, in its order.
 
     Columns beside them: the place of the run, `images` and `folder`; and only for the attention itself `mean_map`,
     `head_correlation`, and `rank_unit` and `rank_network`, its correlation with that of random weights.
@@ -238,8 +234,7 @@ def load_attention(plan: Study) -> pd.DataFrame:
         for name in found["scores"] | found["perturbations"]:
             measured = found["scores"].get(name, {}) | found["perturbations"].get(name, {})
             rows.append(place | {"map": name} | measured | (of_attention if name == "attention" else {}))
-    place_in_order = _place_in(plan.parts)
-    return pd.DataFrame(sorted(rows, key=lambda row: place_in_order(row["part"])))
+    return pd.DataFrame(rows)
 
 
 def load_environments(plan: Study) -> pd.DataFrame:
@@ -260,18 +255,12 @@ def _root(plan: Study) -> Path:
 
 
 def _finished(plan: Study, mark: str = "metrics.json") -> list[Path]:
-    """The folders of a study's runs that hold the file which is written last."""
-    return sorted(run.folder for run in plan.runs() if (run.folder / mark).exists())
+    """The folders of a study's runs that hold the file which is written last, in the order of the study's file."""
+    return [run.folder for run in plan.runs() if (run.folder / mark).exists()]
 
 
 def _run(folder: Path) -> Run:
     return Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
-
-
-def _place_in(order: Iterable[str]) -> Callable[[str], int]:
-    """What to sort parts by: where each stands in `order`, last if it does not."""
-    rank = {name: place for place, name in enumerate(order)}
-    return lambda part: rank.get(part, len(rank))
 
 
 def _place(run: Run) -> dict[str, Any]:

@@ -39,7 +39,7 @@ PAGE = """\
 {%- block html_head_css -%}
 <style>
 body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
-.jp-RenderedHTMLCommon :is(td, th) { text-align: right; padding: 0.3em 0.5em; }
+.jp-RenderedHTMLCommon :is(td, th) { text-align: right; vertical-align: top; padding: 0.3em 0.5em; }
 .jp-RenderedHTMLCommon :is(td, th).text, .jp-RenderedMarkdown :is(td, th) { text-align: left; }
 </style>
 {%- endblock -%}

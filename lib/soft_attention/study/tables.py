@@ -35,7 +35,7 @@ def wilson(correct, n, level: float = 0.95):
     return proportion_confint(correct, n, alpha=1 - level, method="wilson")
 
 
-def comparison_note(dataset: str, protocol: str) -> str:
+def comparison_note(dataset: str, protocol: str, leak: bool = False) -> str:
     """One sentence for a caption: how far the published columns can be compared with ours."""
     if dataset in ("isic2017", "synthetic2017"):
         return "Of ISIC-2017 only two sensitivities are published, and not for which task."
@@ -45,7 +45,8 @@ def comparison_note(dataset: str, protocol: str) -> str:
         return f"Nothing is published for {dataset}."
     if protocol == "released":
         return "Published: 828 test images that also chose the epoch; ours: the same rule, another draw."
-    return "Published: 828 test images that also chose the epoch; ours: other test images, which choose nothing."
+    ours = "other test images, whose lesions were trained on" if leak else "other test images, which choose nothing"
+    return f"Published: 828 test images that also chose the epoch; ours: {ours}."
 
 
 # --- beside ours ----------------------------------------------------------------------------------
@@ -55,7 +56,7 @@ def overview(runs: pd.DataFrame) -> pd.DataFrame:
     """Backbones, arms and runs of each dataset, protocol and scale, and the images tested per run (mean)."""
     keys = ["part", "dataset", "protocol", "images", "scale"]
     counts = {"backbones": ("backbone", "nunique"), "arms": ("arm", "nunique"), "runs": ("seed", "size")}
-    table = runs.groupby(keys, as_index=False).agg(**counts, test_images=("n_images", "mean"))
+    table = runs.groupby(keys, as_index=False, sort=False).agg(**counts, test_images=("n_images", "mean"))
     return table.assign(test_images=table["test_images"].round().astype(int))
 
 

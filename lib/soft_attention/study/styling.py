@@ -6,6 +6,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 DASH = "–"
+SPACE = "\N{NO-BREAK SPACE}"
 PLACE = ("dataset", "protocol", "backbone")
 
 
@@ -17,7 +18,7 @@ def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """
     text = pd.DataFrame({name: [_cell(name, value, digits) for value in table[name]] for name in table})
     for name, low, high in _intervals(table):
-        interval = text[name] + " (" + text.pop(low) + " to " + text.pop(high) + ")"
+        interval = text[name] + f"{SPACE}(" + text.pop(low) + f"{SPACE}to{SPACE}" + text.pop(high) + ")"
         text[name] = interval.where(table[low].notna().to_numpy(), text[name])
     return text.rename(columns=lambda name: name.replace("_", " "))
 
