@@ -15,22 +15,37 @@ for run in runs.values():
         raise StudyError(f"{run.folder} was run with other parameters ({changed}): remove it or rename the study")
 
 
-def dataset_record(dataset):
-    return results / "data" / f"{Path(dataset).name}.json"
+def prepared(dataset):
+    """Marks a dataset whose data stage is done for as many splits as the study has; gone after its last training."""
+    splits = {str(run.split) for run in runs.values() if run.dataset == dataset}
+    return f".snakemake/{study.name}-{Path(dataset).name}-{len(splits)}-splits"
+
+
+def needed_data(wildcards):
+    """A finished run needs no data: it is not trained again when the data stage is run again for others."""
+    run = runs[wildcards.run]
+    return [] if (run.folder / "metrics.json").exists() else datasets[run.dataset]
+
+
+datasets = {dataset: prepared(dataset) for dataset in dict.fromkeys(run.dataset for run in runs.values())}
+trained = [run.folder / "metrics.json" for run in runs.values()]
+looked_at = [run.folder / "attention.json" for run in study.attention_runs()]
 
 
 rule all:
     input:
+        trained,  # asked for here too: Snakemake makes nothing that is missing behind a report that is newer
+        looked_at,
         results / "report.html",
 
 
-for dataset in dict.fromkeys(run.dataset for run in runs.values()):
+for dataset in datasets:
 
     rule:
         name:
             f"data_{Path(dataset).name}"
         output:
-            dataset_record(dataset),
+            temp(touch(datasets[dataset])),
         params:
             dataset=dataset,
         shell:
@@ -39,7 +54,7 @@ for dataset in dict.fromkeys(run.dataset for run in runs.values()):
 
 rule train:
     input:
-        lambda wildcards: ancient(dataset_record(runs[wildcards.run].dataset)),
+        needed_data,
     output:
         results / "runs" / "{run}" / "metrics.json",
     threads: study.threads
@@ -64,8 +79,8 @@ rule attention:
 
 rule summary:
     input:
-        [run.folder / "metrics.json" for run in runs.values()],
-        [run.folder / "attention.json" for run in study.attention_runs()],
+        trained,
+        looked_at,
     output:
         results / "report.html",
     shell:

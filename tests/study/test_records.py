@@ -143,15 +143,6 @@ def test_the_smoke_study_may_be_played_with(run):
     assert json.loads((folder / "params.json").read_text())["epochs"] == 5
 
 
-def test_a_split_that_is_not_the_recorded_one_is_an_error(run, dataset, results):
-    records.check_split(run, dataset, "anything: nothing is recorded yet")
-    splits = [{"split": run.split | {"seed": 9}, "sha256": "xyz"}, {"split": run.split, "sha256": "abc"}]
-    records.write_json(results / "mine" / "data" / "toy.json", {"splits": splits})
-    records.check_split(run, dataset, "abc")
-    with pytest.raises(StudyError, match=r"not the one recorded in .*toy\.json"):
-        records.check_split(run, dataset, "abd")
-
-
 def test_missing_and_damaged_files_are_named(finished, plan):
     (finished / "predictions.parquet").write_bytes(b"PAR1 but not really")
     with pytest.raises(StudyError, match=r"predictions\.parquet is missing or damaged"):

@@ -89,19 +89,6 @@ def open_run_folder(run: Run) -> Path:
     return folder
 
 
-def check_split(run: Run, dataset: Dataset, split_hash: str) -> None:
-    """Compare a split with the one that the data notebook recorded, if it has run; StudyError if they differ."""
-    file = paths.RESULTS / run.study / "data" / f"{dataset.name}.json"
-    for recorded in read_json(file)["splits"] if file.exists() else ():
-        if recorded.get("split") != run.split:
-            continue
-        if recorded["sha256"] != split_hash:
-            raise StudyError(
-                f"the split of {run.study}/{run.id} is not the one recorded in {file}: the data or the versions of "
-                "the libraries have changed since; remove that file and the runs made with it"
-            )
-
-
 def write_run(
     run: Run,
     folder: Path,

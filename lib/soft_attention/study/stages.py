@@ -29,6 +29,7 @@ from traitlets.config import Config
 from soft_attention import paths
 from soft_attention.errors import StudyError, known
 from soft_attention.study.config import Run, Study
+from soft_attention.study.data_record import record_file, recorded_splits
 from soft_attention.study.plan import plan_text
 
 PAGE = """\
@@ -78,17 +79,24 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str)
 
 
 def data(study: Study, dataset: str) -> None:
-    """Get, verify, decode and split one dataset: `results/STUDY/data/DATASET.json`."""
+    """Get, verify, decode and split one dataset: `results/STUDY/data/DATASET.json`.
+
+    Nothing is done if that record is there and holds every split of the study.
+    """
     runs = [run for run in study.runs() if run.dataset == dataset]
     if not runs:
         raise StudyError(f"the study {study.name} has no runs on {dataset!r}")
+    splits = list({str(run.split): run.split for run in runs}.values())
+    recorded = [audit.get("split") for audit in recorded_splits(study.name, dataset)]
+    if all(split in recorded for split in splits):
+        return
     parameters = {
         "study": study.name,
         "dataset": dataset,
-        "splits": list({str(run.split): run.split for run in runs}.values()),
+        "splits": splits,
         "image_sizes": sorted({run.size for run in runs}),
     }
-    output = paths.RESULTS / study.name / "data" / f"{Path(dataset).name}.ipynb"
+    output = record_file(study.name, dataset).with_suffix(".ipynb")
     execute(paths.NOTEBOOKS / "01_data.ipynb", output, parameters, f"{study.name}/data/{dataset}")
 
 

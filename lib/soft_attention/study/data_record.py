@@ -1,0 +1,59 @@
+"""The record of a dataset in a study: what was found in it, and the hash by which each of its splits is known again."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from soft_attention import paths
+from soft_attention.errors import StudyError
+
+
+def record_file(study: str, dataset: str) -> Path:
+    """`results/STUDY/data/DATASET.json`; a dataset given as a folder stands there by the folder's name."""
+    return paths.RESULTS / study / "data" / f"{Path(dataset).name}.json"
+
+
+def recorded_splits(study: str, dataset: str) -> list[dict[str, Any]]:
+    """The audits in a record, each with the options of its split as `split`; none without a record.
+
+    Raises:
+        StudyError: the record is damaged.
+    """
+    file = record_file(study, dataset)
+    if not file.exists():
+        return []
+    try:
+        return json.loads(file.read_text())["splits"]
+    except (json.JSONDecodeError, KeyError) as error:
+        raise StudyError(f"{file} is damaged ({error!r}): remove it and run again") from error
+
+
+def check_split(study: str, dataset: str, split: Mapping[str, Any], sha256: str) -> None:
+    """StudyError if a split with these options is recorded with another hash."""
+    for recorded in recorded_splits(study, dataset):
+        if recorded.get("split") == split and recorded["sha256"] != sha256:
+            options = ", ".join(f"{name} {value}" for name, value in split.items())
+            raise StudyError(
+                f"the split of {dataset} in the study {study} ({options}) is not the one recorded in "
+                f"{record_file(study, dataset)}: the data or the versions of the libraries have changed since; remove "
+                "that file and the runs made with it"
+            )
+
+
+def write_record(study: str, record: Mapping[str, Any]) -> None:
+    """Write a record with its audits in `splits`, followed by those that only an earlier record has.
+
+    The smoke study, which is there to be played with, keeps nothing.
+
+    Raises:
+        StudyError: a split is recorded already, with another hash.
+    """
+    dataset, audits = record["dataset"], list(record["splits"])
+    if study != "smoke":
+        for audit in audits:
+            check_split(study, dataset, audit["split"], audit["sha256"])
+        made = [audit["split"] for audit in audits]
+        audits += [old for old in recorded_splits(study, dataset) if old.get("split") not in made]
+    with paths.atomic(record_file(study, dataset)) as temporary:
+        temporary.write_text(json.dumps({**record, "splits": audits}, indent=2) + "\n")
