@@ -294,6 +294,20 @@ def test_own_folder(own):
     assert load_dataset(f"{own}/").name == "clinic"
 
 
+def test_own_labels_are_what_stands_there_without_spaces_around(own):
+    (own / "labels.csv").write_text("image_id,label,lesion_id\n001,None ,x\n 002,NA,NA\n003, None,y\n\n,,\n")
+    dataset = load_dataset(own)
+    assert dataset.classes == ("NA", "None")
+    assert dataset.table["label"].tolist() == ["None", "NA", "None"]
+    assert dataset.table["lesion_id"].tolist() == ["x", "NA", "y"]
+
+
+def test_own_images_may_be_tiff(own):
+    (own / "002.JPEG").unlink()
+    (own / "002.tif").write_bytes(picture(kind="TIFF"))
+    assert load_dataset(own).table["image_path"].tolist()[1] == str(own / "002.tif")
+
+
 def test_own_folder_without_lesions_warns(own):
     (own / "labels.csv").write_text("image_id,label\n001,b\n002,a\n003,b\n")
     with pytest.warns(UserWarning, match="3 images have no lesion_id"):
@@ -324,7 +338,11 @@ def test_own_masks_among_the_images_are_no_images_without_a_row(own):
         ("001,b,x\n002,a,x\n", r"1 images have an image file but no row \(003\)"),
         ("001,b,x\n002,a,x\n003,a,y\n004,a,z\n", r"1 images have a row but no image file \(004\)"),
         ("001,b,x\n002,a,x\n003,a,y\n003,b,y\n", r"1 images come twice in the table \(003\)"),
-        ("001,b,x\n002,,x\n003,a,y\n", r"1 images have another class than a, b \(002\)"),
+        ("001,b,x\n\n002,,x\n003,a,y\n", r"no label in line 4; fill it in"),
+        ("001,b,x\n  ,a,x\n,a,y\n", r"no image_id in line 3, 4; fill it in"),
+        ("001,b,x\n002,b,x\n003,b,y\n", r"its classes are \['b'\]; there must be two"),
+        ("001,Mel,x\n002,nv,x\n003,mel,y\n", r"the labels Mel, mel differ in case alone"),
+        ("", r"its classes are \[\]; there must be two"),
     ],
 )
 def test_own_folder_with_a_wrong_table(own, rows, message):
@@ -338,7 +356,7 @@ def test_own_paths_that_lead_nowhere(own):
         ("image_path", "have a row but no image file"),
         ("mask_path", "have a mask_path"),
     ):
-        (own / "labels.csv").write_text(f"image_id,label,lesion_id,{column}\n001,b,x,typo.png\n")
+        (own / "labels.csv").write_text(f"image_id,label,lesion_id,{column}\n001,b,x,typo.png\n002,a,y,002.JPEG\n")
         with pytest.raises(StudyError, match=rf"1 images {message}.*\(001\)"):
             load_dataset(own)
 

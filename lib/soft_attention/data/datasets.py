@@ -11,6 +11,7 @@ from soft_attention import paths
 from soft_attention.data import catalog, synthetic
 from soft_attention.data.catalog import CATALOG, DATASETS, DatasetInfo
 from soft_attention.data.manifest import (
+    COLUMNS,
     arrange,
     assemble,
     check_counts,
@@ -19,9 +20,9 @@ from soft_attention.data.manifest import (
     refuse,
 )
 from soft_attention.data.source import Source
-from soft_attention.errors import known
+from soft_attention.errors import StudyError, known
 
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 
 
 class Dataset:
@@ -174,16 +175,41 @@ def _load_own(folder: Path) -> Dataset:
     labels = folder.absolute() / "labels.csv"
     if not labels.is_file():
         raise FileNotFoundError(f"{labels} does not exist: a folder of your own needs it, with image_id and label")
-    table = _with_lesions(read_table(labels, ["image_id", "label"]), labels)
+    table = _with_lesions(_own_table(labels), labels)
     for column in table.columns.intersection(["image_path", "mask_path"]):
         table[column] = [p if pd.isna(p) else str(labels.parent / p) for p in table[column]]
-    classes = tuple(sorted(set(table["label"].dropna())))
-    info = DatasetInfo(labels.parent.name, str(labels), classes)
+    info = DatasetInfo(labels.parent.name, str(labels), _own_classes(table["label"], labels))
     masks = table.set_index("image_id")["mask_path"].dropna() if "mask_path" in table else {}
     absent = [image for image, path in dict(masks).items() if not Path(path).is_file()]
     refuse(absent, "have a mask_path where no file is", info.title)
     table = assemble(info, table, _own_images(labels.parent, table), dict(masks))
-    return Dataset(info.name, table, classes, "own")
+    return Dataset(info.name, table, info.classes, "own")
+
+
+def _own_table(labels: Path) -> pd.DataFrame:
+    """A labels.csv whose identifiers and labels are what stands there, "None" and "NA" too, without spaces around."""
+    as_is = {"keep_default_na": False, "na_values": [""], "skip_blank_lines": False}  # so that a row tells its line
+    table = read_table(labels, ["image_id", "label"], **as_is).dropna(how="all")
+    for column in table.columns.intersection(COLUMNS):
+        table[column] = table[column].str.strip().replace("", None)
+    for column in ("image_id", "label"):
+        if lines := [str(row + 2) for row in table.index[table[column].isna()]]:
+            raise StudyError(
+                f"{labels}: no {column} in line {', '.join(lines[:5])}{', ...' * (len(lines) > 5)}; "
+                "fill it in, or delete the line and its image"
+            )
+    return table
+
+
+def _own_classes(column: pd.Series, labels: Path) -> tuple[str, ...]:
+    """The labels in alphabetical order: at least two, no two that differ in case alone."""
+    classes = tuple(sorted(set(column)))
+    alike = pd.Series(classes, [name.casefold() for name in classes])
+    if (twice := alike.index.duplicated(keep=False)).any():
+        raise StudyError(f"{labels}: the labels {', '.join(alike[twice])} differ in case alone; write them alike")
+    if len(classes) < 2:
+        raise StudyError(f"{labels}: its classes are {list(classes)}; there must be two at least to tell apart")
+    return classes
 
 
 def _with_lesions(table: pd.DataFrame, labels: Path) -> pd.DataFrame:

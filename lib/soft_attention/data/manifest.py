@@ -14,11 +14,14 @@ COLUMNS = ["image_id", "label", "lesion_id", "image_path", "mask_path"]
 _TEXT = dict.fromkeys([*COLUMNS, "image", "dx"], str)
 
 
-def read_table(file: Path | IO, columns: list[str], name: str | None = None) -> pd.DataFrame:
-    """Read a CSV with at least these columns, identifiers and labels as text; else StudyError."""
+def read_table(file: Path | IO, columns: list[str], name: str | None = None, **options) -> pd.DataFrame:
+    """Read a CSV with at least these columns, identifiers and labels as text; else StudyError.
+
+    `options` go to `pandas.read_csv`.
+    """
     name = name or str(file)
     try:
-        table = pd.read_csv(file, dtype=_TEXT)
+        table = pd.read_csv(file, dtype=_TEXT, **options)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise StudyError(f"{name} is not a readable CSV file ({error}): get it anew") from error
     if missing := [column for column in columns if column not in table]:
