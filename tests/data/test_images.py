@@ -106,13 +106,43 @@ def test_masks_are_zero_and_one_and_a_missing_one_is_marked(tmp_path, cache):
     Image.fromarray(lesion).save(tmp_path / "one.png")
     Image.fromarray(lesion * 0).save(tmp_path / "empty.png")
     paths = [str(tmp_path / name) for name in ("white.png", "bits.png", "one.png", "empty.png")]
-    masks = open_masks(pd.DataFrame({"mask_path": [*paths, None, float("nan")]}), 20, cache)
+    table = pd.DataFrame({"mask_path": [*paths, None, float("nan")], "image_path": paths[0]})
+    masks = open_masks(table, 20, cache)
     left_half = np.repeat([[1] * 10 + [0] * 10], 20, axis=0)
     assert masks.dtype == np.uint8
     for mask in masks[:3]:
         np.testing.assert_array_equal(mask, left_half)
     assert (masks[3] == 0).all()
     assert (masks[4:] == NO_MASK).all()
+
+
+@pytest.mark.parametrize(("size", "fits"), [((60, 45), True), ((31, 23), True), ((45, 60), False), ((50, 45), False)])
+def test_a_mask_of_another_shape_than_its_image_is_refused(size, fits, tmp_path, cache):
+    photo(0).save(tmp_path / "image.png")
+    Image.new("L", size, 255).save(tmp_path / "mask.png")
+    table = pd.DataFrame({"image_path": [str(tmp_path / "image.png")], "mask_path": [str(tmp_path / "mask.png")]})
+    if fits:
+        assert open_masks(table, 20, cache).all()
+        return
+    with pytest.raises(StudyError, match=rf"mask\.png is a mask of {size[0]} x {size[1]} .*image\.png has 60 x 45"):
+        open_masks(table, 20, cache)
+
+
+def test_the_mask_of_a_photo_taken_sideways_stands_upright(tmp_path, cache):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo(0, 60, 45).save(tmp_path / "side.jpg", exif=exif)
+    Image.new("L", (45, 60), 255).save(tmp_path / "mask.png")
+    table = pd.DataFrame({"image_path": [str(tmp_path / "side.jpg")], "mask_path": [str(tmp_path / "mask.png")]})
+    assert open_masks(table, 20, cache).all()
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("uint16", "I;16"), ("int32", "I"), ("float32", "F")])
+def test_an_image_of_more_than_eight_bits_is_refused_and_not_cut_off(kind, mode, tmp_path, cache):
+    file = tmp_path / "deep.tif"
+    Image.fromarray(np.arange(2700, dtype=kind).reshape(45, 60)).save(file)
+    with pytest.raises(StudyError, match=rf"deep\.tif has more than 8 bits in a channel \(mode {mode}\)"):
+        open_images(pd.DataFrame({"image_path": [str(file)]}), 16, cache)
 
 
 def chunk(kind: bytes, body: bytes = b"") -> bytes:

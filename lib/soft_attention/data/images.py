@@ -1,14 +1,16 @@
 """Decode every image once, into one array on disk that later runs open in milliseconds."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from tqdm.auto import tqdm
 
 from soft_attention.data.arrays import open_array
@@ -16,6 +18,9 @@ from soft_attention.errors import StudyError
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MB as RGB
 NO_MASK = 255
+DEEP_MODES = ("I", "F")  # and those that begin so: more than 8 bits, which Pillow would cut off at 255
+ASPECT_TOLERANCE = 0.05  # of a mask and its image; rounding sides of 30 px makes less
+SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that exchange width and height
 
 
 def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, workers: int = 2) -> np.memmap:
@@ -34,22 +39,31 @@ def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, wor
         (N, S, S, 3) uint8, read-only, rows in the order of the table.
 
     Raises:
-        StudyError: a file is missing, damaged, not an image or larger than `MAX_PIXELS`, or the
-            disk is full. Nothing is left in `cache_dir`.
+        StudyError: a file is missing, damaged, not an image, larger than `MAX_PIXELS` or of more than
+            8 bits in one channel, or the disk is full. Nothing is left in `cache_dir`.
     """
+    files = _files(table["image_path"])
     decode = partial(_decode_image, size=image_size)
-    return _open(table["image_path"], decode, (image_size, image_size, 3), cache_dir, "images", workers)
+    return _open(files, files, decode, (image_size, image_size, 3), cache_dir, "images", workers)
 
 
 def open_masks(table: pd.DataFrame, image_size: int, cache_dir: Path | str, workers: int = 2) -> np.memmap:
     """All lesion masks of a table as one array, made and kept as by `open_images`.
 
+    Args:
+        table: with the columns mask_path (missing allowed) and image_path.
+
     Returns:
         (N, S, S) uint8, read-only: 1 on the lesion, 0 beside it, and `NO_MASK` (255) all over for
         an image without mask_path.
+
+    Raises:
+        StudyError: as `open_images`, or a mask has another ratio of width to height than its image.
     """
+    files = _files(table["mask_path"])
+    pairs = list(zip(files, _files(table["image_path"]), strict=True))
     decode = partial(_decode_mask, size=image_size)
-    return _open(table["mask_path"], decode, (image_size, image_size), cache_dir, "masks", workers)
+    return _open(files, pairs, decode, (image_size, image_size), cache_dir, "masks", workers)
 
 
 def rows_with_mask(masks: np.ndarray) -> np.ndarray:
@@ -57,20 +71,25 @@ def rows_with_mask(masks: np.ndarray) -> np.ndarray:
     return np.flatnonzero([mask[0, 0] != NO_MASK and mask.any() for mask in masks])
 
 
+def _files(column: pd.Series) -> list[Path | None]:
+    return [None if pd.isna(file) else Path(file) for file in column]
+
+
 def _open(
-    files: pd.Series,
+    files: list[Path | None],
+    items: list,
     decode: Callable,
     shape: tuple[int, ...],
     cache_dir: Path | str,
     kind: str,
     workers: int,
 ) -> np.memmap:
-    files = [None if pd.isna(file) else Path(file) for file in files]
+    """The array of `decode(item)` for each item; it is kept under a name made from `files`."""
     cache = Path(cache_dir) / f"{kind}-{shape[0]}-{_fingerprint(files)}.npy"
 
     def decoded() -> Iterator[np.ndarray]:
         with ThreadPool(workers) as pool:
-            yield from tqdm(pool.imap(decode, files), f"{kind} at {shape[0]} px", len(files), unit="image")
+            yield from tqdm(pool.imap(decode, items), f"{kind} at {shape[0]} px", len(items), unit="image")
 
     return open_array(cache, np.uint8, (len(files), *shape), decoded)
 
@@ -90,22 +109,45 @@ def _decode_image(file: Path, size: int) -> np.ndarray:
     return np.asarray(_read(file, "RGB", size))
 
 
-def _decode_mask(file: Path | None, size: int) -> np.ndarray:
+def _decode_mask(pair: tuple[Path | None, Path], size: int) -> np.ndarray:
+    file, image = pair
     if file is None:
         return np.full((size, size), NO_MASK, np.uint8)
     mask = np.asarray(_read(file, "L", size))
+    (width, height), (image_width, image_height) = _upright_size(file), _upright_size(image)
+    if abs(math.log(width * image_height / (height * image_width))) > ASPECT_TOLERANCE:
+        raise StudyError(
+            f"{file} is a mask of {width} x {height} pixels and its image {image} has {image_width} x {image_height}: "
+            "the mask would lie elsewhere; give it the frame of the image"
+        )
     return (mask > mask.max() / 2).astype(np.uint8)  # the lesion is 255 in some files, 1 in others
 
 
 def _read(file: Path, mode: str, size: int) -> Image.Image:
     """One file as a square of `size` pixels; StudyError names the file if that fails."""
+    with _opened(file) as image:
+        if image.mode.startswith(DEEP_MODES):
+            raise StudyError(f"{file} has more than 8 bits in a channel (mode {image.mode}); save it with 8")
+        image.draft(mode, (2 * size, 2 * size))  # a large JPEG decodes at a fraction of its size
+        upright = ImageOps.exif_transpose(image)
+        return upright.convert(mode).resize((size, size), Image.Resampling.BILINEAR)
+
+
+def _upright_size(file: Path) -> tuple[int, int]:
+    """Width and height of an image as it is to be seen, from the head of its file."""
+    with _opened(file) as image:
+        sideways = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
+        return image.size[::-1] if sideways else image.size
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """An image file, open to read; whatever is wrong with it becomes a StudyError that names it."""
     try:
         with Image.open(file) as image:
             if (pixels := image.width * image.height) > MAX_PIXELS:
                 raise StudyError(f"{file} has {pixels:,} pixels, more than {MAX_PIXELS:,}; make it smaller")
-            image.draft(mode, (2 * size, 2 * size))  # a large JPEG decodes at a fraction of its size
-            upright = ImageOps.exif_transpose(image)
-            return upright.convert(mode).resize((size, size), Image.Resampling.BILINEAR)
+            yield image
     except StudyError:
         raise
     except Image.DecompressionBombError as error:
