@@ -73,6 +73,9 @@ def test_a_whole_backbone_ends_where_keras_ends_it(backbone, channels):
 
 
 def test_only_a_cut_backbone_can_be_had_whole():
+    assert {name for name, parts in PARTS.items() if parts.whole} == {
+        n for n, facts in BACKBONES.items() if facts.whole
+    }
     with pytest.raises(ValueError, match="vgg16 is not cut in the released network"):
         build_network("vgg16", "baseline", image_size=32, cut="whole")
 

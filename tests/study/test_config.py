@@ -22,6 +22,10 @@ GOOD = {
 }
 
 
+def setting(**changed):
+    return {"settings": GOOD["settings"] | changed}
+
+
 @pytest.fixture
 def load(tmp_path):
     def load(**changed):
@@ -156,6 +160,21 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
             {"folds": [0, 1], "protocols": ["released"]},
             "fold 1 of the protocol released does not exist: only the protocol clean has folds",
         ),
+        (setting(weights="imagenet"), r"mine\.yaml: vgg16 is the authors' own network and has no ImageNet weights"),
+        (setting(cut="whole"), "vgg16 is not cut in the released network: set cut to released"),
+        (
+            setting(image_size=30) | {"backbones": ["mobilenet"]},
+            r"mine\.yaml: images of 30 px are too small for mobilenet: .* that is 31 px",
+        ),
+        (setting(frozen=True, sampling="released"), "sampling released .* frozen .* set it to balanced"),
+        (setting(both_choices=True) | {"protocols": ["released"]}, "both_choices .* set validation_share"),
+        (setting(leak=True) | {"protocols": ["released"]}, "released tests has no other image to leak"),
+        (
+            {"parts": {"a": {"about": "x", "settings": {"external_test": True}}}},
+            r"mine\.yaml, part a: synthetic has no outside test set: set external_test to false",
+        ),
+        ({"protocols": ["official"]}, "synthetic has no official test set: use the protocol clean"),
+        (setting(class_weights={"mle": 5.0}), "unknown class of synthetic in class_weights 'mle'.*did you mean 'mel'"),
         ({"settings": GOOD["settings"] | {"validation_share": 0.8}}, r"validation_share: .*0\.5, not 0\.8"),
         ({"analysis": {"margins": {"acuracy": 0.01}}}, "unknown metric 'acuracy'.*did you mean 'accuracy'"),
         ({"analysis": {"margins": {"balanced_accuracy": 0.0}}}, "the margin of balanced_accuracy is a share above 0"),

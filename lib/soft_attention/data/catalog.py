@@ -42,7 +42,8 @@ class DatasetInfo:
     """One data set: classes in the order used everywhere, files, expected counts, terms.
 
     `images`, `class_counts` and `partitions` (class counts per official partition) are what a
-    load must find; `lesions` is None where no lesion identifiers are published.
+    load must find; `lesions` is None where no lesion identifiers are published. `external` names the
+    data set that is its outside test set, if it has one.
     `shareable` says whether pictures of it may be passed on, for instance in a figure.
     """
 
@@ -54,6 +55,7 @@ class DatasetInfo:
     lesions: int | None = None
     class_counts: Mapping[str, int] | None = None
     partitions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    external: str | None = None
     licence: str = ""
     credit: str = ""
     citation: str = ""
@@ -118,6 +120,7 @@ HAM10000 = DatasetInfo(
     images=10_015,
     lesions=7_470,
     class_counts=dict(zip(SEVEN_CLASSES, (327, 514, 1099, 115, 1113, 6705, 142), strict=True)),
+    external="isic2018_test",
     licence="CC BY-NC 4.0",
     credit=_VIENNA,
     citation="Tschandl, Rosendahl, Kittler: The HAM10000 dataset, Scientific Data 5:180161 (2018), "

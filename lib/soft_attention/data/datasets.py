@@ -119,7 +119,7 @@ def _load_ham10000(source: Source) -> Dataset:
 
 def _load_isic2018_test(training: Source, known_images: pd.DataFrame) -> pd.DataFrame:
     """HAM10000's outside test set. It has no lesion identifiers: each image counts as a lesion."""
-    info = CATALOG["isic2018_test"]
+    info = CATALOG[training.info.external]
     source = Source(info, training.folder.with_name(info.name), training.mirror)
     columns = [name.upper() for name in info.classes]
     with paths.one_at_a_time(source.folder):

@@ -10,7 +10,7 @@ from soft_attention.errors import StudyError, known
 from soft_attention.model.attention import SoftAttention
 from soft_attention.model.backbones import PARTS
 from soft_attention.model.checkpoints import is_keras2, load_keras2
-from soft_attention.vocabulary import ARMS, BACKBONES
+from soft_attention.vocabulary import ARMS, BACKBONES, check_backbone
 
 UNIT = "soft_attention"
 FEATURES = "features"  # in every network, the layer whose output the unit sees, or would see
@@ -77,18 +77,13 @@ def build_network(
     facts, parts = BACKBONES[known(backbone, BACKBONES, "backbone")], PARTS[backbone]
     known(arm, ARMS, "arm")
     size = image_size or facts.image_size
-    if size < facts.minimum_size:
-        raise ValueError(
-            f"images of {size} px are too small for {backbone}: the attention unit needs a map of at least 2 x 2 "
-            f"cells, that is {facts.minimum_size} px"
-        )
+    check_backbone(backbone, size, weights, cut)
+    trunk = parts.whole if cut == "whole" else parts.trunk
     imagenet = weights == "imagenet"
-    if imagenet and facts.preprocessing is None:
-        raise ValueError(f"{backbone} is the authors' own network and has no ImageNet weights: set weights to null")
 
     image = keras.Input((size, size, 3), name="image")
     x = Preprocessing(_preprocessing_mode(preprocessing, facts.preprocessing), name="preprocessing")(image)
-    features = layers.Identity(name=FEATURES)(_trunk(backbone, cut)(x, "imagenet" if imagenet else None))
+    features = layers.Identity(name=FEATURES)(trunk(x, "imagenet" if imagenet else None))
     if arm == "baseline":
         x = parts.plain(features)
         if baseline_dropout and not isinstance(x._keras_history.operation, layers.Dropout):
@@ -104,15 +99,6 @@ def build_network(
     if weights and not imagenet:
         _load_weights(network, Path(weights))
     return network
-
-
-def _trunk(backbone: str, cut: str):
-    parts = PARTS[backbone]
-    if known(cut, ("released", "whole"), "cut") == "released":
-        return parts.trunk
-    if parts.whole is None:
-        raise ValueError(f"{backbone} is not cut in the released network: set cut to released")
-    return parts.whole
 
 
 def attention_unit(network: keras.Model) -> SoftAttention:

@@ -11,8 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from soft_attention import paths
+from soft_attention.data.catalog import CATALOG
 from soft_attention.errors import StudyError, known
-from soft_attention.vocabulary import ARMS, BACKBONES, CHOOSING, PROTOCOLS
+from soft_attention.vocabulary import ARMS, BACKBONES, CHOOSING, CUTS, PROTOCOLS, check_backbone
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
 ENDPOINTS = ("accuracy", "balanced_accuracy")
@@ -29,7 +30,7 @@ class Settings(_Strict):
     weights: str | None = Field(None, description="null (random), imagenet, or the path of a weights file")
     preprocessing: Literal["released", "backbone"] = "released"
     heads: int = Field(16, ge=1)
-    cut: Literal["released", "whole"] = Field("released", description="where the backbone ends")
+    cut: Literal[CUTS] = Field("released", description="where the backbone ends")
     baseline_dropout: bool = Field(False, description="dropout in the baseline, as the other arms have it")
     head_norm: bool = Field(False, description="normalise what the last layer sees, without parameters to train")
     epochs: int = Field(..., ge=1)
@@ -87,6 +88,36 @@ class Run(Settings):
         if self.fold >= folds:
             reason = f"with {folds} folds it is 0 to {folds - 1}" if folds > 1 else "only the protocol clean has folds"
             raise ValueError(f"fold {self.fold} of the protocol {self.protocol} does not exist: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _possible_network(self):
+        check_backbone(self.backbone, self.size, self.weights, self.cut)
+        return self
+
+    @model_validator(mode="after")
+    def _possible_training(self):
+        if self.frozen and self.sampling == "released":
+            raise ValueError("sampling released transforms images, and frozen trains on features: set it to balanced")
+        if self.protocol == "released" and self.both_choices and not self.validation_share:
+            raise ValueError(
+                "both_choices wants validation images, of which the protocol released has none by itself: "
+                "set validation_share"
+            )
+        if self.protocol == "released" and self.leak:
+            raise ValueError("a lesion that the protocol released tests has no other image to leak: set leak to false")
+        return self
+
+    @model_validator(mode="after")
+    def _possible_data(self):
+        """What is known of the catalogued data sets; of a person's own, the data stage knows."""
+        if info := CATALOG.get(self.dataset):
+            for name in self.class_weights:
+                known(name, info.classes, f"class of {self.dataset} in class_weights")
+            if self.external_test and not info.external:
+                raise ValueError(f"{self.dataset} has no outside test set: set external_test to false")
+            if self.protocol == "official" and not (info.partitions or info.external):
+                raise ValueError(f"{self.dataset} has no official test set: use the protocol clean")
         return self
 
     @classmethod
@@ -294,7 +325,8 @@ class Study(_Strict):
         for exception in self.exceptions:
             if _matches(place, exception.where):
                 values |= exception.set
-        return _validated(Run, values | place | {"study": self.name, "part": name}, f"params/{self.name}.yaml")
+        source = f"params/{self.name}.yaml" + (f", part {name}" if name else "")
+        return _validated(Run, values | place | {"study": self.name, "part": name}, source)
 
 
 def changes(run: Run, folder: Path) -> str:
@@ -329,4 +361,6 @@ def _sentence(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "float_type" and isinstance(error["input"], str):
         message += " (YAML reads 1e-3 as text: write 1.0e-3)"
-    return f"{key}: {message}, not {error['input']!r}" if error["type"] != "value_error" else f"{key}: {message}"
+    if error["type"] != "value_error":
+        message += f", not {error['input']!r}"
+    return f"{key}: {message}" if key else message
