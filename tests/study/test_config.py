@@ -124,7 +124,7 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
         ({"seedz": [0]}, r"mine\.yaml: unknown key 'seedz'; did you mean 'seeds'\?"),
         (
             {"settings": GOOD["settings"] | {"learning_rat": 1.0}},
-            "unknown key 'learning_rat'; did you mean 'learning_rate'",
+            "unknown setting 'learning_rat'.*did you mean 'learning_rate'",
         ),
         (
             {"settings": GOOD["settings"] | {"learning_rate": "1e-3"}},
@@ -142,6 +142,9 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
         ),
         ({"skip": [{"bakcbone": "vgg16"}]}, "unknown axis 'bakcbone'.*'backbone'"),
         ({"skip": [{"arm": "relesed"}]}, "unknown arm of this study 'relesed'.*did you mean 'released'"),
+        (setting(seed=3), r"mine\.yaml: settings: unknown setting 'seed'"),
+        ({"parts": {"a": {"about": "x", "settings": {"arm": "paper"}}}}, "parts.a.settings: unknown setting 'arm'"),
+        ({"skip": [{"seed": ["1"]}]}, "seed '1' is not of the type of seeds and never met"),
         ({"skip": [{"seed": [1, 2]}]}, "unknown seed of this study '2': expected one of 0, 1"),
         (
             {"exceptions": [{"where": {"backbone": "vgg_16"}, "set": {}}]},

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from soft_attention import paths
 from soft_attention.data.catalog import CATALOG
@@ -171,18 +171,20 @@ class Run(Settings):
         return f"{self.size} px, {weights}{frozen}, at most {self.epochs} epochs{steps}, {rate}"
 
 
+def _known_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    for name in settings:
+        known(name, Settings.model_fields, "setting")
+    return settings
+
+
+SomeSettings = Annotated[dict[str, Any], AfterValidator(_known_settings)]  # a run checks their values
+
+
 class GridException(_Strict):
     """Settings that differ where every axis named in `where` has one of the values given."""
 
     where: dict[str, Any]
-    set: dict[str, Any]
-
-    @field_validator("set")
-    @classmethod
-    def _known_settings(cls, settings):
-        for name in settings:
-            known(name, Settings.model_fields, "setting")
-        return settings
+    set: SomeSettings
 
 
 class Part(_Strict):
@@ -195,7 +197,7 @@ class Part(_Strict):
     protocols: list[str] | None = None
     seeds: list[int] | None = None
     folds: list[int] | None = None
-    settings: dict[str, Any] = {}
+    settings: SomeSettings = {}
     attention: bool = Field(True, description="measure where the networks of this part look")
 
 
@@ -244,7 +246,7 @@ class Study(_Strict):
     seeds: list[int] = Field(..., min_length=1)
     folds: list[int] = [0]
     threads: int = Field(1, ge=1, description="processor cores for one run")
-    settings: dict[str, Any]
+    settings: SomeSettings
     exceptions: list[GridException] = []
     skip: list[dict[str, Any]] = Field([], description="corners of the grid that are not run")
     parts: dict[str, Part] = Field({}, description="several grids in one study, each with what it changes")
@@ -255,9 +257,11 @@ class Study(_Strict):
         for rule in (*self.skip, *(exception.where for exception in self.exceptions)):
             for axis, values in rule.items():
                 known(axis, AXES, "axis")
-                there = dict.fromkeys(str(value) for part in self._grids().values() for value in self._axis(part, axis))
+                there = [value for part in self._grids().values() for value in self._axis(part, axis)]
                 for value in values if isinstance(values, list) else [values]:
-                    known(str(value), there, f"{axis} of this study")
+                    if value not in there:
+                        known(str(value), map(str, there), f"{axis} of this study")
+                        raise ValueError(f"{axis} {value!r} is not of the type of {axis}s and never met")
         return self
 
     @classmethod
