@@ -110,9 +110,20 @@ def test_official_partitions_are_taken_as_published():
     assert list(split["subset"]) == list(dataset.table["partition"])
 
 
+def test_partitions_without_a_validation_set_have_one_carved_from_the_training_lesions():
+    dataset = lesions({"a": [2] * 20, "b": [2] * 20}, "own")
+    tested = dataset.table["lesion_id"].str.endswith("1")
+    dataset.table["partition"] = tested.map({True: "test", False: "train"})
+    split = make_split(dataset, "official", validation_share=0.25)
+    assert ((split["subset"] == "test") == tested).all()
+    carved = counts(split, "validation")
+    assert set(carved) == {"a", "b"} and sum(carved.values()) == pytest.approx(0.25 * (~tested).sum(), abs=2)
+    assert audit_split(split)["shared_lesions"] == 0
+
+
 def test_a_partition_of_another_name_is_refused():
-    dataset = lesions({"a": [1] * 6, "b": [1] * 6}, "own")
-    dataset.table["partition"] = ["training", "training", "val", "test"] * 3
+    dataset = lesions({"a": [1] * 10, "b": [1] * 10}, "own")
+    dataset.table["partition"] = ["training", "training", "val", "test"] * 5
     with pytest.raises(ValueError, match=r"unknown partition 'training'.*did you mean 'train'"):
         make_split(dataset, "official")
     dataset.table["partition"] = "train"

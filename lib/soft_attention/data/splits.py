@@ -40,7 +40,8 @@ def make_split(
             `validation_share` (0.15) of the rest, again whole lesions, validates.
             `"official"`: the dataset's own test set. For `ham10000` that is the ISIC 2018 Task 3
             test set, with about `validation_share` (0.15) of HAM10000 for validation; for `isic2017`
-            the three published partitions.
+            the three published partitions. A column `partition` of a person's own dataset is taken
+            likewise; without validation rows, that share of the training lesions validates.
         seed: moves every random choice of the split.
         fold: which fold is the test set, 0 to `folds` - 1; only `clean` has folds.
         leak: inject a leak, to measure what one is worth: see `inject_leak`.
@@ -176,7 +177,9 @@ def _official(dataset: Dataset, table: pd.DataFrame, seed: int, validation_share
     if "partition" in table:
         for partition in table["partition"].unique():
             known(partition, SUBSETS, "partition")
-        return table.assign(subset=table["partition"])
+        if (table["partition"] == "validation").any():
+            return table.assign(subset=table["partition"])
+        return _carve_validation(table, table.index[table["partition"] == "test"], validation_share, seed)
     if dataset.external is None:
         raise ValueError(
             f"{dataset.name!r} has no official test set; ham10000 and isic2017 have one: use protocol 'clean'"
