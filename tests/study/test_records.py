@@ -137,9 +137,13 @@ def test_a_folder_with_other_parameters_is_never_overwritten(finished, run):
 def test_the_smoke_study_may_be_played_with(run):
     smoke = run.model_copy(update={"study": "smoke"})
     folder = records.open_run_folder(smoke)
-    (folder / "old.txt").write_text("")
+    (folder / "attention").mkdir()
+    (folder / "attention" / "old.png").write_text("")
+    in_use = {".lock", "notebook.failed.ipynb", "notebook.failed.log"}  # by the process that executes the notebook
+    for name in {"old.txt", *in_use}:
+        (folder / name).write_text("")
     assert records.open_run_folder(smoke.model_copy(update={"epochs": 5})) == folder
-    assert not (folder / "old.txt").exists()
+    assert {file.name for file in folder.iterdir()} == {"params.json", *in_use}
     assert json.loads((folder / "params.json").read_text())["epochs"] == 5
 
 

@@ -81,12 +81,21 @@ def open_run_folder(run: Run) -> Path:
             raise StudyError(
                 f"{folder} holds a run with other parameters ({changed}): remove it or give the study another name"
             )
-        shutil.rmtree(folder)
+        _empty(folder)
     elif run.study == "smoke" and (folder / "metrics.json").exists():
-        shutil.rmtree(folder)
+        _empty(folder)
     with paths.atomic(file) as temporary:
         temporary.write_text(run.model_dump_json(indent=2) + "\n")
     return folder
+
+
+def _empty(folder: Path) -> None:
+    """Remove what a run left, but not what whoever executes its notebook now holds open: the lock, notebook and log."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != ".lock" and not path.name.startswith("notebook.failed."):
+            path.unlink(missing_ok=True)
 
 
 def write_run(

@@ -74,7 +74,7 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str)
         ) from None
     except Exception as error:  # the kernel died: out of memory, a crash in native code
         raise StudyError(f"{name} failed: {error}\n  the notebook so far: {failed}, its last words: {log}") from error
-    log.unlink()
+    log.unlink(missing_ok=True)
     os.replace(failed, output)
 
 
