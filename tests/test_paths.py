@@ -20,7 +20,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 
 
 def test_a_second_process_waits_for_the_first(tmp_path):
-    pytest.importorskip("fcntl")
     entered = threading.Event()
 
     def second():

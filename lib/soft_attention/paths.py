@@ -1,15 +1,11 @@
 """The only place that knows folders, and how files are written so that a kill or a neighbour does no harm."""
 
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-try:
-    import fcntl
-except ImportError:  # Windows: there, load a data set once before several notebooks use it
-    fcntl = None
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -48,8 +44,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder: of several processes, one works in it, others wait."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
-        if fcntl:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file closes, also if we are killed
+        fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file closes, also if we are killed
         yield
 
 
