@@ -17,10 +17,8 @@ case "${1:-}" in
     *) study=$1; shift ;;
 esac
 
-if command -v flock >/dev/null; then  # before the set-up, which may replace the packages that a study is using
-    exec 9>.run_all.lock
-    flock -n 9 || fail "another ./run_all.sh is at work in this folder"
-fi
+exec 9>.run_all.lock  # instead of Snakemake's own lock, which outlives a kill
+take_lock --nonblock 9 || fail "another ./run_all.sh is at work in this folder"
 set_up_environment
 
 gpus=$(nvidia-smi -L 2>/dev/null | grep -c GPU || true)

@@ -6,6 +6,8 @@
 
 fail() { echo "error: $*" >&2; exit 1; }
 
+take_lock() { ! command -v flock >/dev/null || flock "$@"; }  # macOS has no flock: there nothing is locked
+
 find_python() {
     local candidate
     for candidate in python3.12 python3.13 python3.11 python3 python; do
@@ -26,8 +28,11 @@ set_up_environment() {
         fi
         local lock="requirements-$DEVICE.lock"
         [ -f "$lock" ] || fail "DEVICE must be cpu or gpu, not '$DEVICE'"
-        if command -v flock >/dev/null; then exec 8>.set_up.lock; flock 8; fi  # two first calls at once: one waits
+        exec 7>.venv.lock 8>.set_up.lock
+        take_lock 8  # two first calls at once: one waits
         if ! cmp -s "$lock" .venv/installed.lock; then
+            take_lock --nonblock 7 || fail "$lock asks for other packages, but a study or tests at work here use those in" \
+                ".venv/: wait until they have ended"
             local python; python=$(find_python) || exit 1
             echo "setting up .venv with the packages of $lock (once, two to five minutes) ..."
             rm -rf .venv
@@ -36,6 +41,7 @@ set_up_environment() {
             .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
             cp "$lock" .venv/installed.lock
         fi
+        take_lock --shared 7  # until this script, and all that it started, has ended
         exec 8>&-
         export PATH="$PWD/.venv/bin:$PATH"
     fi

@@ -1,6 +1,10 @@
 """One set of versions: pyproject's packages are pinned, with hashes, in both locks, and conda takes the same file."""
 
+import fcntl
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 
 import pytest
@@ -40,3 +44,43 @@ def test_both_builds_are_the_same_tensorflow():
 def test_conda_takes_its_packages_from_the_lock():
     environment = yaml.safe_load((paths.ROOT / "environment.yml").read_text())
     assert {"pip": ["-r requirements-cpu.lock"]} in environment["dependencies"]
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A folder whose `.venv/` is older than its lock file, and a Python that only pretends to install."""
+    shutil.copy(paths.ROOT / "lib" / "environment.sh", tmp_path)
+    (tmp_path / "requirements-cpu.lock").write_text("new")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "installed.lock").write_text("old")
+    python = tmp_path / "bin" / "python3.12"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\n[ "$2" != venv ] || { mkdir -p .venv/bin; cp "$0" .venv/bin/python; }\n')
+    python.chmod(0o755)
+    return tmp_path
+
+
+def set_up(machine, then="true"):
+    environment = {"PATH": f"{machine / 'bin'}:{os.environ['PATH']}", "DEVICE": "cpu"}
+    script = f"set -euo pipefail; source environment.sh; set_up_environment; {then}"
+    return subprocess.run(["bash", "-c", script], cwd=machine, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="without flock nothing is locked")
+def test_packages_that_are_in_use_are_not_replaced(machine):
+    with open(machine / ".venv.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        done = set_up(machine)
+    assert done.returncode == 1 and "use those in .venv/: wait until they have ended" in done.stderr
+    assert (machine / ".venv" / "installed.lock").read_text() == "old"
+    assert set_up(machine).returncode == 0
+    assert (machine / ".venv" / "installed.lock").read_text() == "new"
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="without flock nothing is locked")
+def test_several_may_use_the_packages_and_hold_them_until_they_end(machine):
+    nested = "bash -c 'source environment.sh; set_up_environment' && ! flock --nonblock .venv.lock true && echo held"
+    done = set_up(machine, nested)
+    assert done.stdout.splitlines()[-1] == "held", done.stderr
+    with open(machine / ".venv.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
