@@ -8,6 +8,7 @@ from soft_attention.errors import StudyError
 study = Study.load(Path(config.get("study", "demo")).stem)  # a name in params/, also given as params/NAME.yaml
 results = paths.RESULTS / study.name
 runs = {run.id: run for run in study.runs()}
+memory = 5000  # MiB for a run: the kept ones needed 1,500 to 4,600
 stage = "python -m soft_attention.study.stages"
 
 for run in runs.values():
@@ -60,6 +61,7 @@ rule train:
     threads: study.threads
     resources:
         gpu=1,
+        mem_mib=memory,
     shell:
         "THREADS={threads} " + stage + " train {study.name} {wildcards.run:q}"
 
@@ -73,6 +75,7 @@ rule attention:
     threads: study.threads
     resources:
         gpu=1,
+        mem_mib=memory,
     shell:
         "THREADS={threads} " + stage + " attention {study.name} {wildcards.run:q}"
 

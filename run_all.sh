@@ -21,8 +21,11 @@ exec 9>.run_all.lock  # instead of Snakemake's own lock, which outlives a kill
 take_lock --nonblock 9 || fail "another ./run_all.sh is at work in this folder"
 set_up_environment
 
+# As many runs side by side as there are cores and memory for; where there is too little for one, one at a time.
+memory=$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo 2>/dev/null || echo $(($(sysctl -n hw.memsize) / 1048576)))
 gpus=$(nvidia-smi -L 2>/dev/null | grep -c GPU || true)
-[ "$gpus" -gt 0 ] && set -- --resources gpu=1 "$@"   # runs take turns on a GPU
+[ "$gpus" -gt 0 ] && set -- gpu=1 "$@"   # runs take turns on a GPU
+set -- --resources mem_mib="$memory" "$@"
 
 snakemake --cores all --keep-going --rerun-incomplete --rerun-triggers mtime --nolock --scheduler greedy \
     --quiet host rules reason --config study="$study" "$@" ||

@@ -1,6 +1,7 @@
 """The order of work, planned by Snakemake in a copy of the project: what is missing is made, and nothing else."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,14 +33,19 @@ def project(tmp_path):
     return tmp_path
 
 
-def planned(project: Path, *options: str) -> dict[str, int]:
-    """Jobs by rule, as `run_all.sh -n` shows them."""
+def plan(project: Path, *options: str) -> str:
+    """What `run_all.sh -n` shows."""
     options = ["-n", "--cores", "1", "--rerun-triggers", "mtime", "--nolock", "--config", "study=mine", *options]
     command = [sys.executable, "-m", "snakemake", *options]
     environment = os.environ | {"PYTHONPATH": str(project / "lib")}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
-    lines = [line.split() for line in (done.stdout + done.stderr).splitlines()]
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(project: Path) -> dict[str, int]:
+    """Jobs by rule."""
+    lines = [line.split() for line in plan(project).splitlines()]
     return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit() and line[0][-1] != ":"}
 
 
@@ -51,3 +57,9 @@ def test_new_seeds_are_trained_behind_a_report_and_the_finished_runs_are_left_al
 def test_a_finished_study_has_nothing_to_do_and_needs_no_data(project):
     (project / "params" / "mine.yaml").write_text(yaml.safe_dump(SMOKE))
     assert planned(project) == {}
+
+
+def test_a_run_asks_for_memory_but_never_for_more_than_there_is(project):
+    asked = re.findall(r"mem_mib=(\d+)", plan(project))
+    assert asked == ["5000"] * 3  # two trainings and the attention of one
+    assert set(re.findall(r"mem_mib=(\d+)", plan(project, "--resources", "mem_mib=3000"))) == {"3000"}
