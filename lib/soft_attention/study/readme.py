@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from soft_attention import paths
-from soft_attention.study import attention_tables, comparison, records
+from soft_attention.study import attention_tables, comparison, ledger, records
 from soft_attention.study.config import Study
 from soft_attention.study.statistics import NOT_SUPPORTED, SUPPORTED
 from soft_attention.vocabulary import ARMS
@@ -41,6 +41,7 @@ def main_result(study: str = STUDY) -> str:
         "",
         *_decided_lines(tables, plan),
         *_melanoma_lines(parts),
+        *_ledger_lines(runs),
         "Share of the map's weight that falls on the lesion:",
         "",
         *_attention_lines(records.load_attention(plan)),
@@ -87,7 +88,7 @@ def _cell(row) -> str:
         notes.append("size open")
     if row.scale_at_most_0:
         notes.append("unit silent")
-    return f"{_points(row.difference, row.low, row.high)}, {', '.join(notes)}"
+    return f"{_interval(100 * row.difference, 100 * row.low, 100 * row.high)}, {', '.join(notes)}"
 
 
 def _decided_lines(tables: Tables, plan: Study) -> Iterator[str]:
@@ -113,6 +114,26 @@ def _melanoma_lines(parts: Tables) -> Iterator[str]:
         yield ""
 
 
+def _ledger_lines(parts: Tables) -> list[str]:
+    """What moves attention's gain, from the bias ledger, beside the published gain."""
+    entries = ledger.ledger(parts)
+    if entries.empty:
+        return []
+    metrics = ("weighted_precision", "accuracy")
+    names = [name.replace("_", " ") for name in metrics]
+    lines = [
+        "What attention gains, and what a choice adds to that (the luck of a draw is the gain itself, "
+        f"{ledger.SPREAD}); published: {ledger.published_gain_text()}",
+        "",
+        f"| points | {' | '.join(names)} |",
+        f"|---|{'---|' * len(names)}",
+    ]
+    for row in entries[entries["moves"] == ledger.GAIN].to_dict("records"):
+        ends = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in metrics]
+        lines.append(f"| {row['entry']} | {' | '.join(_interval(*each) for each in ends)} |")
+    return [*lines, ""]
+
+
 def _attention_lines(attention: pd.DataFrame) -> list[str]:
     """A table of the energy inside the lesion of each arm's attention, beside what it must beat; empty without runs."""
     if attention.empty:
@@ -123,7 +144,7 @@ def _attention_lines(attention: pd.DataFrame) -> list[str]:
     energy = attention.pivot_table("energy", ["part", "arm"], "map")
     for row in attention_tables.lift_table(attention).itertuples():
         shares = energy.loc[(row.part, row.arm), ways]
-        lift = f"{row.attention_lift:+.3f} ({row.attention_lift_low:+.3f} to {row.attention_lift_high:+.3f})"
+        lift = _interval(row.attention_lift, row.attention_lift_low, row.attention_lift_high, 3)
         cells = [row.part, row.arm, str(row.runs), f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -145,8 +166,8 @@ def _decided(row) -> bool:
     return row.verdict in (SUPPORTED, NOT_SUPPORTED)
 
 
-def _points(value: float, low: float, high: float) -> str:
-    return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+def _interval(value: float, low: float, high: float, digits: int = 1) -> str:
+    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def main() -> None:
