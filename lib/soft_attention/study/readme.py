@@ -46,7 +46,7 @@ def main_result(study: str = STUDY) -> str:
         "",
         *_attention_lines(records.load_attention(plan)),
         "",
-        *(f"*{name}: {_scale(parts[name])}*<br>" for name in answers),
+        *(f"*{name}: {_scale(parts[name])} {_half_widths(answers[name], plan)}*<br>" for name in answers),
     ]
     return "\n".join(lines)
 
@@ -160,6 +160,11 @@ def _scale(part: pd.DataFrame) -> str:
         f"{trainings}, {len(part)} runs; the baseline has a balanced accuracy of {balanced:.3f}, an accuracy of "
         f"{accuracy:.3f}."
     )
+
+
+def _half_widths(answers: pd.DataFrame, plan: Study) -> str:
+    rows = answers[answers["metric"] == plan.analysis.endpoint]
+    return f"Its intervals are ± {', '.join(f'{half:.1f}' for half in 50 * (rows['high'] - rows['low']))} points wide."
 
 
 def _decided(row) -> bool:
