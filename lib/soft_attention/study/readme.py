@@ -164,7 +164,8 @@ def _scale(part: pd.DataFrame) -> str:
 
 def _half_widths(answers: pd.DataFrame, plan: Study) -> str:
     rows = answers[answers["metric"] == plan.analysis.endpoint]
-    return f"Its intervals are ± {', '.join(f'{half:.1f}' for half in 50 * (rows['high'] - rows['low']))} points wide."
+    halves = 50 * (rows["high"] - rows["low"])
+    return f"Half-widths of its intervals: {', '.join(f'{half:.1f}' for half in halves)} points."
 
 
 def _decided(row) -> bool:
