@@ -206,6 +206,18 @@ def test_other_tests_agree_on_a_clear_gain(make_runs, analysis):
     assert row.p_mcnemar < 1e-6
 
 
+def test_groups_that_hold_melanoma_and_others_leave_out_the_test_that_needs_lesions(make_runs, analysis):
+    runs = make_runs()
+    (row,) = comparison.tests_table(runs, CLASSES, analysis).to_dict("records")
+    assert "p_delong" in row
+    for folder in runs["folder"]:
+        file = folder / records.predictions_file()
+        table = pd.read_parquet(file)
+        records.write_table(file, table.assign(lesion_id=[f"patient {number // 5}" for number in range(len(table))]))
+    (row,) = comparison.tests_table(runs, CLASSES, analysis).to_dict("records")
+    assert "p_delong" not in row and "p_mcnemar" in row
+
+
 def test_the_t_test_knows_how_many_images_were_trained_on(make_runs):
     runs = make_runs()  # of five folds one is tested and, here, as many images choose the epoch: three are left
     assert comparison._tested_per_trained(runs) == pytest.approx(1 / 3)

@@ -98,7 +98,7 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
         values = paired.pivot(index=["seed", "fold"], columns="arm", values=analysis.endpoint)
         differences = (values[arm] - values[reference]).rename("difference").reset_index()
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
-        if runs["fold"].nunique() > 1:
+        if paired["fold"].nunique() > 1:
             t = statistics.corrected_t(differences["difference"], _tested_per_trained(paired))
             low, high = t.interval(analysis.level)
             row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
@@ -276,7 +276,8 @@ def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Seq
     found["p_mcnemar"] = counts.p_value
     melanoma = next((name for name in MELANOMA if name in classes), None)
     positive = one["label"] == melanoma
-    if min(one["lesion_id"][kind].nunique() for kind in (positive, ~positive)) > 1:
+    lesions, others = (set(one["lesion_id"][kind]) for kind in (positive, ~positive))
+    if min(len(lesions), len(others)) > 1 and not lesions & others:  # identifiers of patients may hold both
         auc = statistics.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
         found |= {"melanoma_auc_difference": auc.estimate, "p_delong": auc.p_value()}
     return found
