@@ -33,12 +33,17 @@ def test_a_number_stands_with_its_interval():
 
 def test_a_small_p_value_is_not_zero():
     table = pd.DataFrame({"p": [0.0001, 0.02], "p_holm": [0.001, 0.0], "precision": [0.0001, 1.0]})
-    text = styling.format_table(table)
+    text = styling.format_table(table).replace(styling.SPACE, " ", regex=True)
     assert text.to_dict("list") == {
         "p": ["< 0.001", "0.020"],
         "p holm": ["0.001", "< 0.001"],
         "precision": ["0.000", "1.000"],
     }
+
+
+def test_the_name_of_a_metric_can_wrap():
+    table = pd.DataFrame({"metric": ["balanced_accuracy"], "backbone": ["inception_resnet_v2"]})
+    assert styling.format_table(table).iloc[0].tolist() == ["balanced accuracy", "inception_resnet_v2"]
 
 
 def test_columns_that_say_nothing_are_left_out():

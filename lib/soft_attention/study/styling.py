@@ -41,10 +41,12 @@ def styled(table: pd.DataFrame, digits: int = 3) -> Styler:
 def _cell(name: str, value, digits: int) -> str:
     if pd.isna(value):
         return DASH
+    if name == "metric":
+        return value.replace("_", " ")
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
     if (name == "p" or name.startswith("p_")) and value < 0.001:
-        return "< 0.001"
+        return f"<{SPACE}0.001"
     return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.{digits}f}"
 
 
