@@ -18,6 +18,7 @@ from soft_attention.errors import StudyError
 from soft_attention.model.networks import build_network
 from soft_attention.study import features
 from soft_attention.study.config import Run
+from soft_attention.study.optimizer import adam
 
 
 def prepare_backend(seed: int) -> None:
@@ -157,7 +158,7 @@ def _trainer(trained: keras.Model, run: Run, steps: int) -> keras.Model:
     rate = run.learning_rate
     if run.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-    optimizer = keras.optimizers.Adam(rate, epsilon=run.adam_epsilon)
+    optimizer = adam(rate, run.adam_epsilon)
     trainer.compile(optimizer, "categorical_crossentropy")
     trainer.optimizer.build(trainer.trainable_variables)  # left to the first step, that step would be traced twice
     return trainer
