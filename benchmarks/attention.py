@@ -2,8 +2,12 @@
 
     python benchmarks/attention.py [--batch 16] [--rounds 15] [--no-step]
 
-The column `at most` is the ratio that a unit would reach whose maps cost nothing: only one weight per place, the sum of
-the channels, is multiplied with the features.
+A pass is forward and backward, from a given gradient of the unit's output to those of the features and of the weights.
+As in a training step, the passes run inside one compiled graph: each takes the gradient of the one before as features.
+
+The column `at most` is the ratio that the machine's arithmetic allows: of a unit that does nothing but multiply one
+weight per place with the features, and the multiplications and additions of its convolution and of that one's two
+gradients at the rate of the best matrix product here, places outside the map left out.
 
 Everything is measured side by side in one process: in every round each candidate runs once, in an order drawn anew
 (what runs after the 3-D form is slower), and a ratio is the median over the rounds of the ratio within a round, so that
@@ -23,6 +27,8 @@ from soft_attention import SoftAttention, build_network
 
 SHAPES = ((7, 7, 2048), (8, 8, 192))
 HEADS = 16
+PASSES = 8
+SIDE = 2048  # of the square matrices whose product shows what the machine can do
 
 
 def conv3d_maps(features, kernel, strides):
@@ -47,27 +53,28 @@ def candidates(shape):
         )
 
 
-def step(function, weights):
-    """One forward and backward pass as a compiled function of the features."""
+def step(function, weights, upstream):
+    """PASSES forward and backward passes as a compiled function of the features."""
 
     @tf.function
     def run(features):
-        with tf.GradientTape() as tape:
-            tape.watch(features)
-            loss = tf.reduce_sum(function(features) ** 2)
-        return tape.gradient(loss, [features, *weights])
+        slopes = [tf.zeros_like(weight) for weight in weights]
+        for _ in tf.range(PASSES):
+            with tf.GradientTape() as tape:
+                tape.watch(features)
+                attended = function(features)
+            features, *slopes = tape.gradient(attended, [features, *weights], output_gradients=upstream)
+        return features, slopes
 
     return run
 
 
-def seconds(function, *arguments, repeat=3):
-    """Mean seconds of a call, after a first one that traces."""
+def seconds(function, *arguments):
+    """Seconds of a call, after a first one that traces."""
     function(*arguments)
     start = time.perf_counter()
-    for _ in range(repeat):
-        result = function(*arguments)
-    tf.nest.map_structure(np.asarray, result)  # wait for the last one
-    return (time.perf_counter() - start) / repeat
+    tf.nest.map_structure(np.asarray, function(*arguments))  # as arrays: to wait for them
+    return time.perf_counter() - start
 
 
 def multiplication(features):
@@ -75,14 +82,27 @@ def multiplication(features):
     return features * tf.reduce_sum(features, axis=-1, keepdims=True)
 
 
-def compare(functions, features, rounds):
-    """Median seconds of each function, and the median over the rounds of last / each."""
+def operations(variant, batch, height, width, channels):
+    """Multiplications and additions of the convolution and of its two gradients, without those with a padding."""
+    rows, read = (height**2, 3) if variant == "released" else (3 * height - 2, channels)
+    return 3 * 2 * batch * rows * (3 * width - 2) * read * HEADS
+
+
+@tf.function
+def matrix_product(left, right):
+    return left @ right
+
+
+def compare(functions, features, rounds, square):
+    """Seconds of each function, and of a square matrix product, one row per round."""
     generator = np.random.default_rng(0)
-    times = np.empty((rounds, len(functions)))
+    calls = [*((function, features) for function in functions), (matrix_product, square, square)]
+    times = np.empty((rounds, len(calls)))
     for row in times:
-        for i in generator.permutation(len(functions)):
-            row[i] = seconds(functions[i], features)
-    return np.median(times, axis=0), np.median(times[:, -1:] / times, axis=0)
+        for i in generator.permutation(len(calls)):
+            row[i] = seconds(*calls[i])
+    times[:, :-1] /= PASSES
+    return times
 
 
 def training_step(batch, rounds):
@@ -94,11 +114,11 @@ def training_step(batch, rounds):
         np.eye(7, dtype="float32")[np.zeros(batch, int)],
     )
     features = tf.random.normal((batch, 7, 7, 2048))
-    units = {variant: step(*unit) for variant, unit, _ in candidates((7, 7, 2048))}
+    units = {variant: step(*unit, tf.ones_like(features)) for variant, unit, _ in candidates((7, 7, 2048))}
     rows = [
         [
-            seconds(lambda: network.train_on_batch(images, labels), repeat=1),
-            *(seconds(u, features) for u in units.values()),
+            seconds(lambda: network.train_on_batch(images, labels)),
+            *(seconds(unit, features) / PASSES for unit in units.values()),
         ]
         for _ in range(rounds)
     ]
@@ -120,13 +140,19 @@ def main():
     )
     print(f"forward + backward, batch {options.batch}, {HEADS} heads, median of {options.rounds} rounds\n")
     print(f"{'map':12s} {'variant':10s} {'2-D form':>10s} {'3-D form':>10s} {'ratio':>7s} {'at most':>8s}")
+    square = tf.random.normal((SIDE, SIDE))
+    rates = []
     for shape in SHAPES:
-        features = tf.random.normal((options.batch, *shape))
+        features, upstream = (tf.random.normal((options.batch, *shape)) for _ in range(2))
         for variant, unit, literal in candidates(shape):
-            functions = step(*unit), step(multiplication, []), step(*literal)
-            (ours, _, theirs), (ratio, ceiling, _) = compare(functions, features, options.rounds)
-            times = f"{ours * 1e3:7.1f} ms {theirs * 1e3:7.1f} ms"
-            print(f"{'x'.join(map(str, shape)):12s} {variant:10s} {times} {ratio:6.1f}x {ceiling:7.1f}x", flush=True)
+            functions = step(*unit, upstream), step(*literal, upstream), step(multiplication, [], upstream)
+            ours, theirs, least, product = compare(functions, features, options.rounds, square).T
+            rates.append(2 * SIDE**3 / product.min())
+            least += operations(variant, options.batch, *shape) / rates[-1]
+            times = f"{np.median(ours) * 1e3:7.1f} ms {np.median(theirs) * 1e3:7.1f} ms"
+            ratios = f"{np.median(theirs / ours):6.1f}x {np.median(theirs / least):7.1f}x"
+            print(f"{'x'.join(map(str, shape)):12s} {variant:10s} {times} {ratios}", flush=True)
+    print(f"\nbest matrix product: {max(rates) / 1e9:.0f} billion multiplications and additions a second")
     if not options.no_step:
         training_step(options.batch, max(3, options.rounds // 5))
 
