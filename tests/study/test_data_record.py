@@ -6,7 +6,7 @@ from soft_attention import paths
 from soft_attention.errors import StudyError
 from soft_attention.study import stages
 from soft_attention.study.config import Study
-from soft_attention.study.data_record import check_split, record_file, recorded_splits, write_record
+from soft_attention.study.data_record import check_images, check_split, record_file, recorded_splits, write_record
 
 FIRST, SECOND = {"protocol": "clean", "seed": 0}, {"protocol": "clean", "seed": 1}
 
@@ -19,7 +19,7 @@ def results(tmp_path, monkeypatch):
 
 def record(**hashes):
     audits = [{"split": {"first": FIRST, "second": SECOND}[name], "sha256": sha} for name, sha in hashes.items()]
-    return {"dataset": "toy", "splits": audits}
+    return {"dataset": "toy", "images": "official", "splits": audits}
 
 
 def test_a_split_that_is_not_the_recorded_one_is_an_error():
@@ -40,6 +40,19 @@ def test_a_new_split_is_added_and_a_changed_one_is_not_written_over():
     assert {audit["sha256"] for audit in recorded_splits("mine", "toy")} == {"abc", "xyz"}
 
 
+def test_runs_on_other_images_do_not_join_those_that_were_recorded():
+    check_images("mine", "toy", "mirror (300x225 px)")
+    write_record("mine", record(first="abc"))
+    check_images("mine", "toy", "official")
+    with pytest.raises(
+        StudyError, match=r"mine on toy used other images \(official\) than .*\(mirror \(300x225 px\)\)"
+    ):
+        check_images("mine", "toy", "mirror (300x225 px)")
+    with pytest.raises(StudyError, match="DATA_MIRROR"):
+        write_record("mine", record(second="xyz") | {"images": "mirror (300x225 px)"})
+    assert [audit["sha256"] for audit in recorded_splits("mine", "toy")] == ["abc"]
+
+
 def test_the_record_of_the_smoke_study_is_made_anew():
     write_record("smoke", record(first="abc", second="xyz"))
     write_record("smoke", record(first="abd"))
@@ -57,7 +70,10 @@ def test_the_data_stage_is_done_again_when_the_study_has_splits_that_are_not_rec
     asked = []
     monkeypatch.setattr(stages, "execute", lambda notebook, output, parameters, name: asked.append(parameters))
     study = Study.load("smoke")
-    write_record(study.name, {"dataset": "synthetic", "splits": [{"split": study.runs()[0].split, "sha256": "abc"}]})
+    write_record(
+        study.name,
+        {"dataset": "synthetic", "images": "generated", "splits": [{"split": study.runs()[0].split, "sha256": "abc"}]},
+    )
     stages.data(study, "synthetic")
     assert not asked
     stages.data(study.model_copy(update={"seeds": [0, 1]}), "synthetic")

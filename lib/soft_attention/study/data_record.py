@@ -20,13 +20,17 @@ def recorded_splits(study: str, dataset: str) -> list[dict[str, Any]]:
     Raises:
         StudyError: the record is damaged.
     """
-    file = record_file(study, dataset)
-    if not file.exists():
-        return []
-    try:
-        return json.loads(file.read_text())["splits"]
-    except (json.JSONDecodeError, KeyError) as error:
-        raise StudyError(f"{file} is damaged ({error!r}): remove it and run again") from error
+    return _recorded(study, dataset, "splits", [])
+
+
+def check_images(study: str, dataset: str, images: str) -> None:
+    """StudyError if the record says that other `images` were used, say those of a mirror and not the official ones."""
+    if (recorded := _recorded(study, dataset, "images", images)) != images:
+        raise StudyError(
+            f"the runs of the study {study} on {dataset} used other images ({recorded}) than are here now ({images}), "
+            "and do not belong into one table with runs on these: give the same images (DATA_MIRROR), or remove "
+            f"{paths.RESULTS / study} to make every run on the new ones"
+        )
 
 
 def check_split(study: str, dataset: str, split: Mapping[str, Any], sha256: str) -> None:
@@ -47,13 +51,24 @@ def write_record(study: str, record: Mapping[str, Any]) -> None:
     The smoke study, which is there to be played with, keeps nothing.
 
     Raises:
-        StudyError: a split is recorded already, with another hash.
+        StudyError: a split is recorded already, with another hash, or other images are.
     """
     dataset, audits = record["dataset"], list(record["splits"])
     if study != "smoke":
+        check_images(study, dataset, record["images"])
         for audit in audits:
             check_split(study, dataset, audit["split"], audit["sha256"])
         made = [audit["split"] for audit in audits]
         audits += [old for old in recorded_splits(study, dataset) if old.get("split") not in made]
     with paths.atomic(record_file(study, dataset)) as temporary:
         temporary.write_text(json.dumps({**record, "splits": audits}, indent=2) + "\n")
+
+
+def _recorded(study: str, dataset: str, key: str, default: Any) -> Any:
+    file = record_file(study, dataset)
+    if not file.exists():
+        return default
+    try:
+        return json.loads(file.read_text())[key]
+    except (json.JSONDecodeError, KeyError) as error:
+        raise StudyError(f"{file} is damaged ({error!r}): remove it and run again") from error
