@@ -60,6 +60,18 @@ def test_intervals_are_drawn_from_low_to_high():
     assert np.allclose(bar.get_segments()[0][:, 0], [0.4, 0.8])
 
 
+def test_verdicts_are_drawn_in_points_and_open_where_nothing_is_tested():
+    rows = pd.DataFrame({"part": ["a", "a", "b"], "backbone": "vgg16", "arm": ["released", "paper", "paper"]})
+    rows = rows.assign(reference="baseline", points=1.0, points_low=-1.0, points_high=4.0)
+    rows["remarks"] = ["size open", "unit silent in 1 of 1 runs", "one training each"]
+    (axes,) = figures.verdict_plot(rows, 0.02, "points").axes
+    bars = [container.lines[2][0].get_segments()[0] for container in axes.containers]
+    assert all(np.allclose(bar[:, 0], [-1, 4]) for bar in bars)
+    marks = [container.lines[0].get_markerfacecolor() for container in axes.containers]
+    assert marks == [figures.ARM_COLOURS["released"], "white", "white"]
+    assert [text.get_text() for text in axes.texts] == ["a", "b"]
+
+
 def test_several_trainings_of_an_arm_are_faint_and_their_mean_is_strong():
     history = pd.DataFrame({"epoch": [1, 2], "validation_loss": [2.0, 1.0]})
     longer = pd.DataFrame({"epoch": [1, 2, 3], "validation_loss": [4.0, 2.0, 1.0]})

@@ -21,6 +21,12 @@ def test_format_for_reading():
     assert styling.format_table(table, digits=1)["macro recall"].tolist() == ["0.7", "–"]
 
 
+def test_one_column_has_one_kind_of_number():
+    table = pd.DataFrame({"cells": [10.0, 4.348], "counts": [1512.0, np.nan], "lesions": [7470, 600], "is": True})
+    text = styling.format_table(table)
+    assert text.T.to_numpy().tolist() == [["10.000", "4.348"], ["1,512", "–"], ["7,470", "600"], ["True", "True"]]
+
+
 def test_a_number_stands_with_its_interval():
     table = pd.DataFrame({"difference": [0.1, -0.25], "low": [0.0, np.nan], "high": [0.2, np.nan]})
     table = table.assign(auc=0.5, auc_low=0.25, auc_high=0.75, low_rate=0.001)

@@ -194,13 +194,39 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", "gain", "seeds", "seeds_above"])
 
 
-def sentence(row) -> str:
-    """One row of `comparisons_table` for people: its network and what was found."""
-    return f"{BACKBONES[row.backbone].title}, {finding(row)}"
+def verdicts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame:
+    """What a study found, for reading: one row per part and comparison of `answers`, by one metric.
+
+    Columns: part, backbone, arm, reference, points (the difference, hundredths) with points_low and points_high,
+    verdict, remarks (see `remarks`), seeds, images, lesions.
+    """
+    rows = pd.concat([table[table["metric"] == metric].assign(part=name) for name, table in answers.items()])
+    for name, column in (("points", "difference"), ("points_low", "low"), ("points_high", "high")):
+        rows[name] = 100 * rows[column]
+    rows["remarks"] = [", ".join(remarks(row)) for row in rows.itertuples()]
+    of_place, found = ["part", "backbone", "arm", "reference"], ["points", "points_low", "points_high", "verdict"]
+    return rows[[*of_place, *found, "remarks", "seeds", "images", "lesions"]].reset_index(drop=True)
+
+
+def remarks(row) -> list[str]:
+    """What a reader must know beside the verdict of a row of `comparisons_table`.
+
+    *size open*: decided, but the interval also holds differences too small to matter; a unit that its learned scale
+    has silenced; one training of each arm, so that the interval is for other lesions only and nothing is decided.
+    """
+    found = []
+    decided = row.verdict in (statistics.SUPPORTED, statistics.NOT_SUPPORTED)
+    if decided and min(abs(row.low), abs(row.high)) < row.margin:
+        found.append("size open")
+    if row.scale_at_most_0:
+        found.append(f"unit silent in {row.scale_at_most_0} runs")
+    if row.seeds == 1:
+        found.append("one training each")
+    return found
 
 
 def finding(row) -> str:
-    """One row of `comparisons_table` without its network: the verdict, the difference in points, what it rests on."""
+    """One row of `comparisons_table` in words: the verdict, the difference in points, what it rests on."""
     seeds = f"{row.seeds} seeds" if row.seeds > 1 else "one training each, so the interval is for other lesions only"
     points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
     rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"

@@ -190,26 +190,30 @@ def interval_plot(rows: pd.DataFrame, label: str, title: str) -> Figure:
     return figure
 
 
-def difference_plot(answers: Mapping[str, pd.DataFrame], metric: str, margin: float) -> Figure:
+def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     """Differences of arms in points with their intervals, part by part; the band is what counts as no difference.
 
-    `answers`: tables of `comparison.comparisons_table` by name of the part.
+    `verdicts`: from `comparison.verdicts`. A mark is open where the comparison is no test of attention: one training of
+    each arm, or a silent unit.
     """
-    rows = pd.concat([table[table["metric"] == metric].assign(part=name) for name, table in answers.items()])
-    rows = rows.reset_index(drop=True)
-    figure, axes = plt.subplots(figsize=(11, 0.36 * len(rows) + 1.4))
-    place = np.arange(len(rows))
-    axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"±{100 * margin:g} points: counts as none")
+    heading = verdicts["part"] != verdicts["part"].shift()
+    place = np.arange(len(verdicts)) + 1.3 * heading.cumsum()
+    figure, axes = plt.subplots(figsize=(9, 0.26 * (place.max() + 1) + 1.2))
+    axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"within ±{100 * margin:g}: counts as none")
     axes.axvline(0, color="0.4", linewidth=1)
-    for arm, part in rows.assign(place=place).groupby("arm", sort=False):
-        width = 100 * np.abs([part["difference"] - part["low"], part["high"] - part["difference"]])
-        axes.errorbar(
-            100 * part["difference"], part["place"], xerr=width, fmt="o", capsize=3, color=ARM_COLOURS[arm], label=arm
-        )
-    names = rows["part"] + ", " + rows["backbone"] + ": " + rows["arm"] + " - " + rows["reference"]
-    axes.set(yticks=place, yticklabels=names, xlabel=f"difference of {metric.replace('_', ' ')}, points")
-    axes.set_title("What attention adds, with 95 % intervals")
-    axes.invert_yaxis()
+    for arm in verdicts["arm"].unique():
+        axes.plot([], [], "o", color=ARM_COLOURS[arm], label=arm)
+    for row, height in zip(verdicts.itertuples(), place, strict=True):
+        width = [[row.points - row.points_low], [row.points_high - row.points]]
+        is_open = "silent" in row.remarks or "one training" in row.remarks
+        style = {"color": ARM_COLOURS[row.arm]} | ({"markerfacecolor": "white"} if is_open else {})
+        axes.errorbar(row.points, height, xerr=width, fmt="o", capsize=3, **style)
+    for part, height in zip(verdicts["part"][heading], place[heading], strict=True):
+        axes.annotate(part, (0.01, height - 1), xycoords=("axes fraction", "data"), fontweight="bold", va="center")
+    several = verdicts["backbone"].nunique() > 1
+    names = (verdicts["backbone"] + ": " if several else "") + verdicts["arm"] + " - " + verdicts["reference"]
+    axes.set(yticks=place, yticklabels=names, ylim=(place.max() + 0.7, place.min() - 1.6), xlabel=label)
+    axes.set_title("What attention adds, with 95 % intervals (open mark: no test of attention)")
     axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     return figure
 
@@ -241,12 +245,14 @@ def ledger_plot(
 
     `published`: for some of the metrics a published number of points, drawn as a line to compare.
     """
-    figure, row = plt.subplots(1, len(metrics), figsize=(3 * len(metrics) + 4, 0.42 * len(entries) + 1.3), sharey=True)
+    size = (3 * len(metrics) + 4, 0.42 * len(entries) + 1.3)
+    figure, row = plt.subplots(1, len(metrics), figsize=size, sharex=True, sharey=True)
     place = np.arange(len(entries))
     for axes, metric in zip(row, metrics, strict=True):
         axes.axvline(0, color="0.4", linewidth=1)
         if metric in (published or {}):
-            axes.axvline(published[metric], color="#b5442e", linewidth=1, linestyle="--", label="published gain")
+            line = {"color": "#b5442e", "linewidth": 1, "linestyle": "--"}
+            axes.axvline(published[metric], label="largest published gain", **line)
         for kind, part in entries.assign(place=place).groupby("range"):
             width = np.abs([part[metric] - part[f"{metric}_low"], part[f"{metric}_high"] - part[metric]])
             style = {"fmt": "o", "capsize": 3, "color": "#27567b"}

@@ -203,7 +203,7 @@ def paired_bootstrap(
             image counts for that arm: 0 leaves it out, to compare a part of the images with the whole.
         classes: the class names.
         metric: one of `METRICS`, or `recall_CLASS`, say `recall_mel`; each as defined in `scores.score`. Or two of
-            them, of the arm and of the reference: how much kinder one is than the other.
+            them, of the arm and of the reference: how much higher one is.
         unit: what counts the same, every `lesion` (an image weighs 1 / tested images of its lesion) or every `image`.
         draws: number of resamples. One in which the metric does not exist, as the class is missing, does not count.
         seed: of the resampling.

@@ -11,12 +11,14 @@ PLACE = ("dataset", "protocol", "backbone")
 
 
 def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
-    """A table as text: shares with `digits` decimals, counts whole, missing as an en dash, small p-values as such.
+    """A table as text: numbers with `digits` decimals, columns of whole ones without, thousands apart by a comma.
+
+    What is missing is an en dash, and a p-value below 0.001 is called so.
 
     A number and its ends, `X`, `X_low`, `X_high`, become one column "X (low to high)"; the ends of `difference` are
     `low` and `high`.
     """
-    text = pd.DataFrame({name: [_cell(name, value, digits) for value in table[name]] for name in table})
+    text = pd.DataFrame({name: _cells(name, table[name], digits) for name in table})
     for name, low, high in _intervals(table):
         interval = text[name] + f"{SPACE}(" + text.pop(low) + f"{SPACE}to{SPACE}" + text.pop(high) + ")"
         text[name] = interval.where(table[low].notna().to_numpy(), text[name])
@@ -38,16 +40,22 @@ def styled(table: pd.DataFrame, digits: int = 3) -> Styler:
     return shown.style.set_uuid(name).hide(axis="index").set_td_classes(marks).set_table_styles(headings)
 
 
+def _cells(name: str, column: pd.Series, digits: int) -> list[str]:
+    numbers = [value for value in column if isinstance(value, float) and not pd.isna(value)]
+    whole = any(abs(number) > 1 for number in numbers) and all(number.is_integer() for number in numbers)
+    return [_cell(name, value, 0 if whole else digits) for value in column]
+
+
 def _cell(name: str, value, digits: int) -> str:
     if pd.isna(value):
         return DASH
     if name == "metric":
         return value.replace("_", " ")
-    if not isinstance(value, float):
-        return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
     if (name == "p" or name.startswith("p_")) and value < 0.001:
         return f"<{SPACE}0.001"
-    return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.{digits}f}"
+    if isinstance(value, float):
+        return f"{value:,.{digits}f}"
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def _intervals(table: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -78,7 +78,7 @@ def interval_points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def networks_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """The paper's network table: one row per backbone and arm that was run or published.
+    """The paper's network table: one row per backbone and arm that was run, with what is published for it.
 
     Columns: backbone, arm, runs (how many, over seeds and folds), images (tested per run, mean),
     and for every metric our mean over the runs and, as `published_...`, the published value.
@@ -100,7 +100,7 @@ def per_class_table(runs: pd.DataFrame) -> pd.DataFrame:
     keys = ["backbone", "arm", "class"]
     theirs = _applicable(published("per_class"), _dataset(runs))[[*keys, *CLASS_METRICS]]
     means = _means(_expand(runs, "per_class", "class"), keys, ["support", *CLASS_METRICS])
-    return _beside(means, theirs, keys, CLASS_METRICS, how="left")
+    return _beside(means, theirs, keys, CLASS_METRICS)
 
 
 def isic2017_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +131,7 @@ def attention_gain(runs: pd.DataFrame, reference: str = "baseline") -> pd.DataFr
     known_gains = _differences(theirs, ["backbone"], PUBLISHED_METRICS, reference)
     ours = _differences(runs, ["backbone", "seed", "fold"], METRICS, reference)
     gains = _means(ours, keys, METRICS).rename(columns={"runs": "pairs"})
-    table = _beside(gains, known_gains, keys, METRICS, how="left")
+    table = _beside(gains, known_gains, keys, METRICS)
     return table.rename(columns=lambda name: f"{name}_gain" if name.endswith(METRICS) else name)
 
 
@@ -177,12 +177,10 @@ def _expand(runs: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
     return table.astype(dict.fromkeys(table.columns[3:], float))  # a missing AUC is None until here
 
 
-def _beside(
-    ours: pd.DataFrame, theirs: pd.DataFrame, keys: list[str], metrics: Sequence[str], how: str = "outer"
-) -> pd.DataFrame:
-    """Ours and published joined on `keys`, each metric followed by its published column."""
+def _beside(ours: pd.DataFrame, theirs: pd.DataFrame, keys: list[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """Ours with the published row of the same `keys` if there is one, each metric followed by its published column."""
     theirs = theirs.rename(columns={metric: f"published_{metric}" for metric in metrics})
-    table = ours.merge(theirs, on=keys, how=how)
+    table = ours.merge(theirs, on=keys, how="left")
     pairs = [name for metric in metrics for name in (metric, f"published_{metric}") if name in table]
     rest = [name for name in ours if name not in metrics]
     return _whole(ordered(table[[*rest, *pairs]]))
