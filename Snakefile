@@ -50,7 +50,7 @@ for dataset in datasets:
         params:
             dataset=dataset,
         shell:
-            stage + " data {study.name} {params.dataset:q}"
+            stage + " data {study.name:q} {params.dataset:q}"
 
 
 rule train:
@@ -63,7 +63,7 @@ rule train:
         gpu=1,
         mem_mib=memory,
     shell:
-        "THREADS={threads} " + stage + " train {study.name} {wildcards.run:q}"
+        "THREADS={threads} " + stage + " train {study.name:q} {wildcards.run:q}"
 
 
 rule attention:
@@ -77,7 +77,7 @@ rule attention:
         gpu=1,
         mem_mib=memory,
     shell:
-        "THREADS={threads} " + stage + " attention {study.name} {wildcards.run:q}"
+        "THREADS={threads} " + stage + " attention {study.name:q} {wildcards.run:q}"
 
 
 rule summary:
@@ -87,4 +87,4 @@ rule summary:
     output:
         results / "report.html",
     shell:
-        stage + " summary {study.name}"
+        stage + " summary {study.name:q}"

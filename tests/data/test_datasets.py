@@ -361,6 +361,12 @@ def test_own_paths_that_lead_nowhere(own):
             load_dataset(own)
 
 
+def test_one_own_image_under_two_names(own):
+    (own / "labels.csv").write_text("image_id,label,image_path\nA,a,001.jpg\nB,b,001.jpg\nC,b,002.JPEG\n")
+    with pytest.raises(StudyError, match=r"1 images stand behind more than one image_id \(.*001\.jpg\)"):
+        load_dataset(own)
+
+
 def test_own_image_in_two_formats(own):
     (own / "001.png").write_bytes(picture(kind="PNG"))
     with pytest.raises(StudyError, match=r"have more than one image file \(001\)"):

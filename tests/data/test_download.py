@@ -31,7 +31,9 @@ class Handler(BaseHTTPRequestHandler):
         if server.ranges and (match := re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))):
             start = int(match[1])
             if start >= len(content):
-                return self.send_error(416)
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                return self.end_headers()
         body = content[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -96,6 +98,12 @@ def test_a_server_without_ranges_starts_anew(file, server, tmp_path):
 def test_a_part_longer_than_the_file_starts_anew(file, server, tmp_path):
     (tmp_path / "a.zip.part").write_bytes(CONTENT + b"more")
     assert fetch(file, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_part_that_is_all_of_the_file_is_not_downloaded_again(file, server, tmp_path):
+    (tmp_path / "a.zip.part").write_bytes(CONTENT)
+    assert fetch(file, tmp_path).read_bytes() == CONTENT
+    assert server.asked == [("a.zip", f"bytes={len(CONTENT)}-")]
 
 
 def test_a_server_that_is_gone_keeps_what_is_here(file, server, tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from soft_attention import paths
-from soft_attention.study import comparison, figures, ledger, records
+from soft_attention.study import comparison, figures, files, ledger, records
 from soft_attention.study.config import Analysis
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -36,7 +36,7 @@ def make_runs(tmp_path, monkeypatch):
                     folder.mkdir(parents=True)
                     table = predictions(right, fold, len(folds), images)
                     for name in names:
-                        records.write_table(folder / records.predictions_file(name), table)
+                        files.write_table(folder / records.predictions_file(name), table)
                     place = {
                         "part": part,
                         "dataset": "ham10000",
@@ -233,7 +233,7 @@ def test_groups_that_hold_melanoma_and_others_leave_out_the_test_that_needs_lesi
     for folder in runs["folder"]:
         file = folder / records.predictions_file()
         table = pd.read_parquet(file)
-        records.write_table(file, table.assign(lesion_id=[f"patient {number // 5}" for number in range(len(table))]))
+        files.write_table(file, table.assign(lesion_id=[f"patient {number // 5}" for number in range(len(table))]))
     (row,) = comparison.tests_table(runs, CLASSES, analysis).to_dict("records")
     assert "p_delong" not in row and "p_mcnemar" in row
 
@@ -308,7 +308,7 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
         "redraws", seeds=(0, 1, 2), folds=(0,), names=("test",), arms={"baseline": 0.6, "released": 0.7}
     )
     for folder in redraws.folder:
-        records.write_table(folder / records.predictions_file("validation-choice"), predictions(0.5))
+        files.write_table(folder / records.predictions_file("validation-choice"), predictions(0.5))
     scored = redraws.assign(accuracy=redraws.balanced_accuracy, weighted_precision=redraws.balanced_accuracy)
     table = ledger.ledger({"frozen": make_runs(), "redraws": scored}).set_index(["moves", "entry"])
     checkpoint = table.loc[:, "checkpoint chosen on the test set", :]["balanced_accuracy"]
@@ -324,6 +324,28 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
 def test_a_study_without_the_parts_has_no_ledger(make_runs):
     assert ledger.ledger({"synthetic-clean": make_runs("")}).empty
     assert ledger.ledger({"frozen": make_runs(dataset="own")}).empty
+
+
+def test_runs_without_a_partner_leave_their_entries_out(make_runs):
+    frozen = make_runs(arms={"baseline": 0.5}, seeds=(0,))
+    alone = make_runs("melanoma_weight", arms={"released": 0.5}, seeds=(0, 1))
+    redraws = make_runs("redraws", arms={"baseline": 0.5}, seeds=(0, 1, 2), folds=(0,), names=("test",))
+    table = ledger.ledger({"frozen": frozen, "melanoma_weight": alone, "leak": alone, "redraws": redraws})
+    assert set(table["entry"]) == {"only lesions with a single image", "weighting by class frequency"}
+    some = pd.concat([frozen, frozen.assign(arm="released", folder=alone["folder"][:2].to_list())])
+    table = ledger.ledger({"frozen": some, "melanoma_weight": alone})
+    (row,) = table[table["entry"] == "melanoma weight 5"].to_dict("records")
+    assert row["trainings"] == 2 and row["balanced_accuracy"] == 0  # seed 1 has no partner
+
+
+def test_the_replicate_of_a_score_is_the_seed_and_not_the_arm(make_runs):
+    """The arms move by 10 and by 30 points in every seed: no seed differs from another, however much the arms do."""
+    frozen, moved = {"baseline": 0.4, "released": 0.4}, {"baseline": 0.5, "released": 0.7}
+    runs, other = make_runs(arms=frozen), make_runs("melanoma_weight", arms=moved)
+    table = ledger.ledger({"frozen": runs, "melanoma_weight": other}).set_index("entry")
+    row = table.loc["melanoma weight 5"]
+    assert row["balanced_accuracy"] == pytest.approx(20, abs=1)
+    assert row["balanced_accuracy_high"] - row["balanced_accuracy_low"] < 15
 
 
 def test_every_backbone_has_its_own_ledger(make_runs):

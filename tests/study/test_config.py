@@ -181,6 +181,11 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
         ({"settings": GOOD["settings"] | {"validation_share": 0.8}}, r"validation_share: .*0\.5, not 0\.8"),
         ({"analysis": {"margins": {"acuracy": 0.01}}}, "unknown metric 'acuracy'.*did you mean 'accuracy'"),
         ({"analysis": {"margins": {"balanced_accuracy": 0.0}}}, "the margin of balanced_accuracy is a share above 0"),
+        ({"analysis": {"comparisons": [["paper", "paper"]]}}, "paper is compared with itself"),
+        ({"parts": {"a": {"about": "x", "arms": []}}}, r"mine\.yaml: parts\.a\.arms: .*at least 1 item"),
+        ({"folds": []}, r"mine\.yaml: folds: .*at least 1 item"),
+        ({"parts": {"../a": {"about": "x"}}}, r"mine\.yaml: parts\.\.\./a.*"),
+        ({"datasets": ["/somewhere/.."]}, r"the dataset '/somewhere/\.\.' has no name for its results"),
         ({"analysis": {"comparisons": "released"}}, r"a list of pairs of arms is wanted.*not 'released'"),
     ],
 )
@@ -198,6 +203,9 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
         Study.load(file)
     file.write_bytes(b"about: \xff\xfe")
     with pytest.raises(StudyError, match=r"broken\.yaml is not valid YAML: 'utf-8' codec"):
+        Study.load(file)
+    file.write_text("seeds: [0]\nsettings: {epochs: 1, epochs: 2}")
+    with pytest.raises(StudyError, match=r"broken\.yaml is not valid YAML: the key 'epochs' stands twice .*line 2"):
         Study.load(file)
     file.write_text("just text")
     with pytest.raises(StudyError, match="must hold keys and values"):
@@ -217,3 +225,6 @@ def test_changes_are_told_for_people(tmp_path):
     assert changes(run, tmp_path) == ""
     (tmp_path / "params.json").write_text(json.dumps(run.model_dump() | {"epochs": 7}))
     assert changes(run, tmp_path) == f"epochs: 7 -> {run.epochs}"
+    (tmp_path / "params.json").write_text("{")
+    with pytest.raises(StudyError, match=r"params\.json is damaged .*remove it"):
+        changes(run, tmp_path)

@@ -70,3 +70,12 @@ def test_deletion_by_hand(images):
     expected = (1 / 2 + 3 * left + left / 2) / 4
     found = deletion(predict, images, maps, np.array([1, 1]), 4)
     assert found == pytest.approx([expected] * 2, abs=0.02)
+
+
+def test_places_that_a_map_ranks_alike_come_by_chance(images):
+    classes, chance = np.array([1, 1]), perturbation.random_maps(2, (4, 4))
+    constant = deletion(predict, images, np.zeros((2, 4, 4)), classes)
+    np.testing.assert_array_equal(constant, deletion(predict, images, chance, classes))
+    upside_down = images[:, ::-1].copy()
+    after = deletion(lambda changed: predict(changed[:, ::-1]), upside_down, np.zeros((2, 4, 4)), classes)
+    assert np.abs(after - constant).max() < 0.5  # from the top down it would be .9 and .1

@@ -12,7 +12,7 @@ from soft_attention import paths
 from soft_attention.data.datasets import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.model.attention import SoftAttention
-from soft_attention.study import records, scores
+from soft_attention.study import files, records, scores
 from soft_attention.study.config import Study
 from soft_attention.study.predictions import table
 
@@ -83,6 +83,9 @@ def test_the_checkpoints_outlive_a_kill_before_the_run_is_complete(run, dataset,
 
 def test_a_kept_run_without_its_network_says_what_to_do(finished):
     assert records.load_network(finished).count_params() == 6
+    (finished / "model.keras").write_bytes((finished / "model.keras").read_bytes()[:99])
+    with pytest.raises(StudyError, match=r"model\.keras is damaged .*remove .* to make that run again"):
+        records.load_network(finished)
     (finished / "model.keras").unlink()
     with pytest.raises(StudyError, match=r"model\.keras is not there \(git keeps no networks\): remove .* and train"):
         records.load_network(finished)
@@ -101,7 +104,7 @@ def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished, plan):
     assert records.load_runs(plan)["gamma"].isna().all()
     unit = SoftAttention(2, "paper", gamma=-0.25)
     network = keras.Sequential([keras.Input((4, 4, 3)), unit])
-    records.write_run(run, finished, dataset, "hash", network, {}, records.read_json(finished / "metrics.json"))
+    records.write_run(run, finished, dataset, "hash", network, {}, files.read_json(finished / "metrics.json"))
     assert records.load_runs(plan)["gamma"].tolist() == [-0.25]
 
 
@@ -134,6 +137,12 @@ def test_a_folder_with_other_parameters_is_never_overwritten(finished, run):
     assert (finished / "predictions.parquet").exists()
 
 
+def test_a_finished_run_is_not_trained_over(finished, run):
+    with pytest.raises(StudyError, match=r"holds this run, finished: remove it to train it again"):
+        records.open_run_folder(run)
+    assert (finished / "metrics.json").exists()
+
+
 def test_the_smoke_study_may_be_played_with(run):
     smoke = run.model_copy(update={"study": "smoke"})
     folder = records.open_run_folder(smoke)
@@ -160,7 +169,9 @@ def test_missing_and_damaged_files_are_named(finished, plan):
 
 def test_json_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(TypeError):
-        records.write_json(tmp_path / "x.json", {"a": object()})
+        files.write_json(tmp_path / "x.json", {"a": object()})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "x.json", {"a": float("nan")})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -170,7 +181,7 @@ def test_attention_has_one_row_per_way_to_look(finished, plan):
     found = {"perturbed_images": 7, "images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
     found |= {"rank_correlation_with_random": {"unit": 0.2, "network": None}}
     found |= {"perturbations": {"attention": {"insertion": 0.6, "deletion": 0.4}, "chance": {"deletion": 0.5}}}
-    records.write_json(finished / "attention.json", found | {"scores": {"attention": means, "uniform": means}})
+    files.write_json(finished / "attention.json", found | {"scores": {"attention": means, "uniform": means}})
     table = records.load_attention(plan)
     assert list(table["map"]) == ["attention", "uniform", "chance"]
     assert table["energy"].tolist()[:2] == [0.5, 0.5] and table["deletion"].tolist()[2] == 0.5

@@ -154,9 +154,19 @@ def test_weights_that_a_kill_left_beside_the_chosen_ones_do_no_harm(run, images,
 def test_a_damaged_checkpoint_is_named_and_left_alone(run, images, split, tmp_path):
     pd.DataFrame([{"epoch": 1, "validation_loss": 1.0}]).to_csv(tmp_path / "history.csv", index=False)
     (tmp_path / "state-1.weights.h5").write_bytes(b"half a file")
-    with pytest.raises(StudyError, match=r"checkpoint .*state-1\.weights\.h5 is damaged"):
+    with pytest.raises(StudyError, match=r"state-1\.weights\.h5 is damaged .*remove"):
         train(run, images, split, tmp_path)
     assert (tmp_path / "state-1.weights.h5").read_bytes() == b"half a file"
+
+
+def test_the_weights_of_the_chosen_epoch_are_named_if_damaged(run, images, whole, tmp_path):
+    shutil.copytree(whole[2], tmp_path / "run")
+    (file,) = (tmp_path / "run").glob("validation-*.weights.h5")
+    network = training.build(run, CLASSES)
+    for damage in (lambda: file.write_bytes(b"half a file"), file.unlink):
+        damage()
+        with pytest.raises(StudyError, match=rf"{file.name} is damaged .*remove .*run to make that run again"):
+            training.load_choice(run, network, tmp_path / "run", "validation")
 
 
 def test_mixed_precision_trains(run, images, split, tmp_path):

@@ -227,6 +227,8 @@ def _with_lesions(table: pd.DataFrame, labels: Path) -> pd.DataFrame:
 def _own_images(folder: Path, table: pd.DataFrame) -> dict[str, str]:
     """Image files by identifier: from the column image_path, else those in the folder."""
     if "image_path" in table:
+        given = table["image_path"].dropna()
+        refuse(given[given.duplicated()], "stand behind more than one image_id", str(folder))
         pairs = zip(table["image_id"], table["image_path"].fillna(""), strict=True)
         return {image: path for image, path in pairs if Path(path).is_file()}
     masks = set(table.get("mask_path", ()))

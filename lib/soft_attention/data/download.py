@@ -189,6 +189,8 @@ def _stream(url: str, part: Path, have: int) -> None:
         if response.status_code in _ABSENT:
             raise FileNotFoundError(f"{url} answers {response.status_code}: not there or not public")
         if response.status_code == requests.codes.requested_range_not_satisfiable:
+            if response.headers.get("Content-Range") == f"bytes */{have}":
+                return  # all of it was here
             part.unlink()  # longer than the file on the server: start anew
             return _stream(url, part, 0)
         response.raise_for_status()

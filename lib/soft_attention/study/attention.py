@@ -80,8 +80,8 @@ def randomisation(network: keras.Model, images: np.ndarray, ways: dict[str, np.n
     with shuffled_weights(network):
         maps = maps_of_features(attention_unit(network), _features_of_images(network, images)).sum(axis=1)
     return {
-        "unit": _mean(saliency.rank_correlation(attention, ways["randomised unit"])),
-        "network": _mean(saliency.rank_correlation(attention[: len(images)], maps)),
+        "unit": known_mean(saliency.rank_correlation(attention, ways["randomised unit"])),
+        "network": known_mean(saliency.rank_correlation(attention[: len(images)], maps)),
     }
 
 
@@ -178,5 +178,6 @@ def _cam(network: keras.Model, values: np.ndarray) -> np.ndarray:
     return grad_cam(head, values, head.input, batch_size=BATCH)
 
 
-def _mean(values: np.ndarray) -> float | None:
+def known_mean(values: np.ndarray) -> float | None:
+    """The mean of the values that are no NaN; None where there are none."""
     return None if np.isnan(values).all() else float(np.nanmean(values))

@@ -79,7 +79,7 @@ def comparisons_table(
         ]
         for place, difference, *corrected in zip(family, family.values(), *p_values, strict=True):
             names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
-            numbers = _numbers(difference, margin, analysis.level, *corrected)
+            numbers = _numbers(difference, margin, *corrected)
             rows.append(names | numbers | {"scale_at_most_0": scales[place[:-1]]})
     return pd.DataFrame(rows)
 
@@ -100,7 +100,7 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
         if paired["fold"].nunique() > 1:
             t = statistics.corrected_t(differences["difference"], _tested_per_trained(paired))
-            low, high = t.interval(analysis.level)
+            low, high = t.interval()
             row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
         if min(differences["seed"].nunique(), differences["fold"].nunique()) > 1:
             spread = statistics.variance_components(differences, "difference")
@@ -267,9 +267,9 @@ def _holm(p_values: Iterable[float]) -> list[float]:
     return statistics.holm(list(p_values)).tolist()
 
 
-def _numbers(difference, margin: float, level: float, p_value: float, p_equivalence: float) -> dict:
-    low, high = difference.interval(level)
-    verdict = statistics.verdict(difference, margin, level, p_value, p_equivalence)
+def _numbers(difference, margin: float, p_value: float, p_equivalence: float) -> dict:
+    low, high = difference.interval()
+    verdict = statistics.verdict(difference, margin, p_value=p_value, p_equivalence=p_equivalence)
     return {
         "seeds": difference.seeds,
         "images": difference.images,

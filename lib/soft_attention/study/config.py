@@ -1,6 +1,5 @@
 """What a study and a run are: one schema for the YAML files, the notebooks' parameter cells and params.json."""
 
-import json
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from itertools import product
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from soft_attention import paths
 from soft_attention.data.catalog import CATALOG
 from soft_attention.errors import StudyError, known
+from soft_attention.study.files import read_json
 from soft_attention.vocabulary import ARMS, BACKBONES, CHOOSING, CUTS, PROTOCOLS, check_backbone
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
@@ -54,7 +54,11 @@ class Settings(_Strict):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     test_share: float = Field(0.15, gt=0, lt=1, description="of the single-image lesions, protocol released")
     validation_share: float | None = Field(
-        None, gt=0, le=0.5, description="of what is not tested; null: the protocol's own, 0.15, and none in released"
+        None,
+        gt=0,
+        le=0.5,
+        description="of what is not tested, as one of equal parts: 0.15 is the nearest, 1/7; null: the protocol's own, "
+        "0.15, and none in released",
     )
     split_folds: int = Field(5, ge=2, description="number of folds, protocol clean")
     leak: bool = Field(False, description="inject a leak: other images of the tested lesions are trained on")
@@ -111,6 +115,10 @@ class Run(Settings):
     @model_validator(mode="after")
     def _possible_data(self):
         """What is known of the catalogued data sets; of a person's own, the data stage knows."""
+        if Path(self.dataset).name in ("", ".."):
+            raise ValueError(
+                f"the dataset {self.dataset!r} has no name for its results: give the whole path of the folder"
+            )
         if info := CATALOG.get(self.dataset):
             for name in self.class_weights:
                 known(name, info.classes, f"class of {self.dataset} in class_weights")
@@ -191,12 +199,12 @@ class Part(_Strict):
     """What one part of a study changes: lists of its grid, and settings."""
 
     about: str = Field(..., description="what this part measures")
-    datasets: list[str] | None = None
-    backbones: list[str] | None = None
-    arms: list[str] | None = None
-    protocols: list[str] | None = None
-    seeds: list[int] | None = None
-    folds: list[int] | None = None
+    datasets: list[str] | None = Field(None, min_length=1)
+    backbones: list[str] | None = Field(None, min_length=1)
+    arms: list[str] | None = Field(None, min_length=1)
+    protocols: list[str] | None = Field(None, min_length=1)
+    seeds: list[int] | None = Field(None, min_length=1)
+    folds: list[int] | None = Field(None, min_length=1)
     settings: SomeSettings = {}
     attention: bool = Field(True, description="measure where the networks of this part look")
 
@@ -211,7 +219,6 @@ class Analysis(_Strict):
     margins: dict[str, float] = Field(
         {"accuracy": 0.01, "balanced_accuracy": 0.02}, description="differences below these count as none"
     )
-    level: float = Field(0.95, gt=0.5, lt=1, description="of every interval")
     draws: int = Field(10_000, ge=100, description="of the bootstrap")
     perturbed_images: int = Field(14, ge=1, description="images of a run that insertion and deletion are measured on")
 
@@ -220,7 +227,10 @@ class Analysis(_Strict):
     def _pairs(cls, pairs):
         if not isinstance(pairs, list) or not all(isinstance(pair, list | tuple) for pair in pairs):
             raise ValueError(f"a list of pairs of arms is wanted, such as [[released, baseline]], not {pairs!r}")
-        return [tuple(known(arm, ARMS, "arm") for arm in pair) for pair in pairs]
+        pairs = [tuple(known(arm, ARMS, "arm") for arm in pair) for pair in pairs]
+        if alike := [pair[0] for pair in pairs if len(set(pair)) < len(pair)]:
+            raise ValueError(f"{alike[0]} is compared with itself")
+        return pairs
 
     @field_validator("margins")
     @classmethod
@@ -234,6 +244,9 @@ class Analysis(_Strict):
         return margins
 
 
+FolderName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+
+
 class Study(_Strict):
     """A grid of runs: one file in `params/`."""
 
@@ -244,12 +257,12 @@ class Study(_Strict):
     arms: list[str] = Field(..., min_length=1)
     protocols: list[str] = Field(..., min_length=1)
     seeds: list[int] = Field(..., min_length=1)
-    folds: list[int] = [0]
+    folds: list[int] = Field([0], min_length=1)
     threads: int = Field(1, ge=1, description="processor cores for one run")
     settings: SomeSettings
     exceptions: list[GridException] = []
     skip: list[dict[str, Any]] = Field([], description="corners of the grid that are not run")
-    parts: dict[str, Part] = Field({}, description="several grids in one study, each with what it changes")
+    parts: dict[FolderName, Part] = Field({}, description="several grids in one study, each with what it changes")
     analysis: Analysis = Analysis()
 
     @model_validator(mode="after")
@@ -277,7 +290,7 @@ class Study(_Strict):
             names = sorted(file.stem for file in paths.PARAMS.glob("*.yaml"))
             raise StudyError(f"there is no study file {path}: the studies are {', '.join(names)}")
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise StudyError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
         if not isinstance(values, dict):
@@ -333,13 +346,24 @@ class Study(_Strict):
         return _validated(Run, values | place | {"study": self.name, "part": name}, source)
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, and not silently the last of them."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1 and key != "<<":
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def changes(run: Run, folder: Path) -> str:
     """How `run` differs from the `params.json` in `folder`, for people; empty if it does not.
 
     A parameter that came into the schema later has its default value in an older file.
     """
     file = folder / "params.json"
-    old, new = _validated(Run, json.loads(file.read_text()), str(file)).model_dump(), run.model_dump()
+    old, new = _validated(Run, read_json(file), str(file)).model_dump(), run.model_dump()
     return ", ".join(f"{key}: {old[key]} -> {new[key]}" for key in new if old[key] != new[key])
 
 

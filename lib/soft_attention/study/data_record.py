@@ -1,12 +1,12 @@
 """The record of a dataset in a study: what was found in it, and the hash by which each of its splits is known again."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from soft_attention import paths
 from soft_attention.errors import StudyError
+from soft_attention.study.files import read_json, write_json
 
 
 def record_file(study: str, dataset: str) -> Path:
@@ -60,15 +60,9 @@ def write_record(study: str, record: Mapping[str, Any]) -> None:
             check_split(study, dataset, audit["split"], audit["sha256"])
         made = [audit["split"] for audit in audits]
         audits += [old for old in recorded_splits(study, dataset) if old.get("split") not in made]
-    with paths.atomic(record_file(study, dataset)) as temporary:
-        temporary.write_text(json.dumps({**record, "splits": audits}, indent=2) + "\n")
+    write_json(record_file(study, dataset), {**record, "splits": audits})
 
 
 def _recorded(study: str, dataset: str, key: str, default: Any) -> Any:
     file = record_file(study, dataset)
-    if not file.exists():
-        return default
-    try:
-        return json.loads(file.read_text())[key]
-    except (json.JSONDecodeError, KeyError) as error:
-        raise StudyError(f"{file} is damaged ({error!r}): remove it and run again") from error
+    return read_json(file)[key] if file.exists() else default

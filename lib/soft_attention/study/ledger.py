@@ -17,7 +17,6 @@ from soft_attention.vocabulary import BACKBONES
 METRICS = ("accuracy", "weighted_precision", "balanced_accuracy")
 KINDER = {"accuracy": "balanced_accuracy", "weighted_precision": "macro_precision"}  # than the one beside it
 EACH = {"unit": "image", "draws": 2_000}
-LEVEL = 0.95
 INTERVAL, SPREAD = "95 % interval", "middle 95 % of the draws"
 ARMS = ("released", "baseline")
 GAIN, SCORE = "attention's gain", "a score"  # what an entry moves
@@ -122,28 +121,33 @@ def _baseline_scores(frozen: pd.DataFrame) -> Iterator[dict]:
 def _redraws(runs: pd.DataFrame, _: pd.DataFrame) -> Iterator[dict]:
     """Who chooses the epoch; and, not a shift but a spread, what attention gained draw by draw."""
     compared = "best epoch by test accuracy - by validation accuracy, same trainings"
-    chosen = (_predictions(runs, name) for name in ("test", "validation-choice"))
-    yield _score("checkpoint chosen on the test set", compared, *chosen, _classes(runs))
-    both = comparison.complete(runs, ARMS)
-    if len(both):
-        pairs = (_pairs_of_arms(both, name) for name in ("test", "validation-choice"))
-        yield from _gain("checkpoint chosen on the test set", compared, *pairs, _classes(runs))
-    gains = redraw_gains(runs)
+    choices, both = ("test", "validation-choice"), comparison.complete(runs, ARMS)
+    if all((folder / records.predictions_file(choices[1])).exists() for folder in runs["folder"]):
+        chosen = (_predictions(runs, name) for name in choices)
+        yield _score("checkpoint chosen on the test set", compared, *chosen, _classes(runs))
+        if len(both):
+            pairs = (_pairs_of_arms(both, name) for name in choices)
+            yield from _gain("checkpoint chosen on the test set", compared, *pairs, _classes(runs))
+    gains = redraw_gains(both) if len(both) else ()
     if len(gains) > 2:
         compared = f"gain by attention in each of {len(gains)} draws of the authors' split, each trained anew"
         row = {"moves": GAIN, "entry": "luck of split and training", "compared": compared, "trainings": len(gains)}
         row |= {"images": int(runs["n_images"].iloc[0]), "range": SPREAD}
         for metric in METRICS:
-            low, high = np.quantile(gains[metric], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+            low, high = np.quantile(gains[metric], [0.025, 0.975])
             row |= {metric: float(gains[metric].mean()), f"{metric}_low": float(low), f"{metric}_high": float(high)}
         yield row
 
 
 def _leak(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
     """What it is worth to have trained on other images of the tested lesions: on all of them, and where it can help."""
-    arm, clean = _predictions(runs), _predictions(_partners(runs, frozen))
+    runs, partners = _partners(runs, frozen)
+    if runs.empty:
+        return
+    arm, clean = _predictions(runs), _predictions(partners)
     images = clean.groupby("lesion_id")["image_id"].nunique()
-    reference = clean.merge(arm[["seed", "image_id"]], on=["seed", "image_id"])
+    tested = ["seed", "fold", "image_id"]
+    reference = clean.merge(arm[tested], on=tested)
     compared = "other images of tested lesions trained on - not"
     yield _score("leakage, all tested lesions", compared, arm, reference, _classes(runs))
     several = images.index[images > 1]
@@ -152,7 +156,10 @@ def _leak(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
 
 
 def _melanoma_weight(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
-    arm, reference = _predictions(runs), _predictions(_partners(runs, frozen))
+    runs, partners = _partners(runs, frozen)
+    if runs.empty:
+        return
+    arm, reference = _predictions(runs), _predictions(partners)
     yield _score("melanoma weight 5", "melanoma five times in the loss - once", arm, reference, _classes(runs))
 
 
@@ -163,15 +170,16 @@ def _classes(runs: pd.DataFrame) -> list[str]:
     return runs["classes"].iloc[0]
 
 
-def _partners(runs: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """Of `others`, the runs that stand in the places of `runs`."""
-    return others.merge(runs[["arm", "seed", "fold"]], on=["arm", "seed", "fold"])
+def _partners(runs: pd.DataFrame, others: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs of each table that stand in the same place as one of the other."""
+    place = ["arm", "seed", "fold"]
+    return runs.merge(others[place], on=place), others.merge(runs[place], on=place)
 
 
 def _predictions(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
-    """The predictions of all runs of all arms; every arm and seed is a replicate."""
+    """The predictions of all runs. A seed is the replicate: its arms stand in it as folds that test the same images."""
     parts = [
-        records.read_predictions(run.folder, name).assign(seed=f"{run.arm} {run.seed}", fold=run.fold)
+        records.read_predictions(run.folder, name).assign(seed=run.seed, fold=f"{run.arm} {run.fold}")
         for run in runs.itertuples()
     ]
     return pd.concat(parts, ignore_index=True)
@@ -213,6 +221,6 @@ def _row(
     counts = {"trainings": len(table[["seed", "fold"]].drop_duplicates()), "images": table["image_id"].nunique()}
     row = {"moves": moves, "entry": entry, "compared": compared} | counts | {"range": INTERVAL}
     for name, difference in found.items():
-        low, high = difference.interval(LEVEL)
+        low, high = difference.interval()
         row |= {name: 100 * difference.estimate, f"{name}_low": 100 * low, f"{name}_high": 100 * high}
     return row

@@ -62,8 +62,13 @@ def areas_under_curves(
 
 
 def _ranks(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Share of an image's pixels that come before each, the highest of its map first: (N, S, S, 1), 0 to below 1."""
-    order = np.argsort(-resize_maps(maps, size).reshape(len(maps), -1), axis=1, kind="stable")
+    """Share of an image's pixels that come before each, the highest of its map first: (N, S, S, 1), 0 to below 1.
+
+    Pixels that a map ranks alike, such as the zeros of Grad-CAM, come in random order and not from the top down.
+    """
+    by_chance = random_maps(len(maps), maps.shape[1:])
+    keys = [-resize_maps(ranked, size).reshape(len(maps), -1) for ranked in (by_chance, maps)]
+    order = np.lexsort(keys, axis=1)
     return np.argsort(order, axis=1).reshape(len(maps), *size, 1) / order.shape[1]
 
 

@@ -1,6 +1,5 @@
 """The run folder: what a run writes, and how the tables read it back."""
 
-import json
 import platform
 import resource
 import shutil
@@ -21,6 +20,7 @@ from soft_attention.errors import StudyError
 from soft_attention.model.networks import learned_scale
 from soft_attention.study import scores
 from soft_attention.study.config import Run, Study, changes
+from soft_attention.study.files import named_if_damaged, read_json, write_json, write_table
 
 FILES = (
     "params.json",
@@ -44,36 +44,12 @@ PACKAGES = (
 )
 
 
-def write_json(path: Path, values: Any) -> None:
-    """Write JSON under a temporary name, then rename: a file that exists is complete."""
-    with paths.atomic(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n")
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write CSV under a temporary name, then rename."""
-    with paths.atomic(path) as temporary:
-        table.to_csv(temporary, index=False)
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write parquet under a temporary name, then rename. Encoded for size: git keeps hundreds of these."""
-    floats = table.select_dtypes("floating").columns
-    identifiers = [name for name in ("image_id", "lesion_id") if name in table]
-    encoding = dict.fromkeys(floats, "BYTE_STREAM_SPLIT") | dict.fromkeys(identifiers, "DELTA_BYTE_ARRAY")
-    dictionary = [name for name in table if name not in encoding]
-    with paths.atomic(path) as temporary:
-        table.to_parquet(
-            temporary, index=False, compression="zstd", use_dictionary=dictionary, column_encoding=encoding
-        )
-
-
 def open_run_folder(run: Run) -> Path:
     """The run's folder with its `params.json`, ready to train in or to resume.
 
     Raises:
-        StudyError: the folder holds a run with other parameters. It is never overwritten, except in the smoke study,
-            whose runs are there to be played with.
+        StudyError: the folder holds a finished run, or one with other parameters. Neither is overwritten, except in
+            the smoke study, whose runs are there to be played with.
     """
     folder, file = run.folder, run.folder / "params.json"
     if file.exists() and (changed := changes(run, folder)):
@@ -82,7 +58,9 @@ def open_run_folder(run: Run) -> Path:
                 f"{folder} holds a run with other parameters ({changed}): remove it or give the study another name"
             )
         _empty(folder)
-    elif run.study == "smoke" and (folder / "metrics.json").exists():
+    elif (folder / "metrics.json").exists():
+        if run.study != "smoke":
+            raise StudyError(f"{folder} holds this run, finished: remove it to train it again")
         _empty(folder)
     with paths.atomic(file) as temporary:
         temporary.write_text(run.model_dump_json(indent=2) + "\n")
@@ -127,7 +105,8 @@ def load_network(folder: Path) -> keras.Model:
     file = folder / "model.keras"
     if not file.exists():
         raise StudyError(f"{file} is not there (git keeps no networks): remove {folder} and train that run again")
-    return keras.saving.load_model(file, compile=False)
+    with named_if_damaged(file, folder):
+        return keras.saving.load_model(file, compile=False)
 
 
 def read_history(folder: Path) -> pd.DataFrame:
@@ -169,20 +148,11 @@ def read_predictions(folder: Path, name: str = "test") -> pd.DataFrame:
         raise StudyError(f"{file} is missing or damaged ({error}): run it again") from error
 
 
-def read_json(path: Path) -> Any:
-    if not path.exists():
-        raise StudyError(f"{path} does not exist: the run is not finished")
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise StudyError(f"{path} is damaged ({error}): remove it and run again") from error
-
-
 def load_runs(plan: Study) -> pd.DataFrame:
     """One row per finished run of a study's file, in its order: its place in the grid, its scale, and its scores.
 
-    The scores are recomputed from the predictions; `metrics.json` only marks that the run is finished. Other runs in
-    the study's folder do not count: `left_over` tells of them.
+    The scores are recomputed from the predictions; of `metrics.json`, which marks that the run is finished, only the
+    intervals and the learned scale are taken. Other runs in the study's folder do not count: `left_over` tells of them.
 
     Raises:
         StudyError: no run of the file is finished, or a file of one is missing or damaged.

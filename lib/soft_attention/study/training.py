@@ -18,6 +18,7 @@ from soft_attention.errors import StudyError
 from soft_attention.model.networks import build_network
 from soft_attention.study import features
 from soft_attention.study.config import Run
+from soft_attention.study.files import named_if_damaged
 from soft_attention.study.optimizer import adam
 
 
@@ -110,7 +111,9 @@ def load_choice(run: Run, network: keras.Model, folder: Path, subset: str) -> No
     """Give the network the weights of the epoch that `subset` chose, one of `run.choosing`."""
     trained = features.divide(network)[1] if run.frozen else network
     epoch = best_epoch(pd.read_csv(folder / "history.csv"), run.selection, subset)
-    trained.load_weights(folder / f"{subset}-{epoch}.weights.h5")
+    file = folder / f"{subset}-{epoch}.weights.h5"
+    with named_if_damaged(file, folder):
+        trained.load_weights(file)
 
 
 def predict(network: keras.Model, inputs: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
@@ -251,12 +254,8 @@ def _resume(trainer: keras.Model, folder: Path) -> pd.DataFrame:
             f"restarted: {folder} has a history of {len(history)} epochs, but no longer their {state.name}", flush=True
         )
         return pd.DataFrame()
-    try:
+    with named_if_damaged(state, folder):
         trainer.load_weights(state)
-    except Exception as error:
-        raise StudyError(
-            f"the checkpoint {state} is damaged ({error}): remove {folder} to start that run again"
-        ) from error
     print(f"resumed after epoch {len(history)}", flush=True)
     return history
 
