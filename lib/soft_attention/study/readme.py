@@ -1,5 +1,6 @@
 """Writes the main result into the README from the runs that are kept: `python -m soft_attention.study.readme`."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
@@ -7,46 +8,48 @@ import pandas as pd
 from soft_attention import paths
 from soft_attention.study import attention_tables, comparison, ledger, records
 from soft_attention.study.config import Study
+from soft_attention.study.scores import LABELS
 from soft_attention.study.statistics import NOT_SUPPORTED, SUPPORTED
-from soft_attention.vocabulary import ARMS
+from soft_attention.vocabulary import BACKBONES
 
 STUDY = "cpu"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
-OUTSIDE = ", outside test set"
+OUTSIDE = ", ISIC 2018 test set"
+BASELINE = "baseline"
+DECIDED = (SUPPORTED, NOT_SUPPORTED)
 
 Tables = Mapping[str, pd.DataFrame]
 
 
 def main_result(study: str = STUDY) -> str:
-    """The answer of a study as Markdown: how far it is, verdicts, where the networks look, and the scale of both.
+    """The answer of a study as Markdown: how far it is, verdicts with their scale, the ledger, where the networks look.
 
-    One row per part with all four arms, and one for its outside test set if it has one; one column per comparison of
-    the study file, with the difference of the endpoint in points, its interval and the verdict.
+    One row per part that compares arms, and one for its outside test set if it has one; of the comparisons those with
+    the baseline.
     """
     plan = Study.load(study)
-    runs = records.by_part(records.load_runs(plan))
-    parts = {name: part for name, part in runs.items() if part["arm"].nunique() == len(ARMS)}
+    parts = records.by_part(records.load_runs(plan))
     answers = comparison.answers(parts, plan.analysis)
     outside = comparison.answers(parts, plan.analysis, "external")
     tables = {}
     for name in answers:
         tables |= {name: answers[name]} | ({name + OUTSIDE: outside[name]} if name in outside else {})
-    finished = f"{sum(map(len, runs.values()))} of the {len(plan.runs())} runs of the study `{study}` are finished."
+    finished = f"{sum(map(len, parts.values()))} of the {len(plan.runs())} runs of the study `{study}` are finished."
     lines = [
-        finished + _open(plan, parts),
+        finished + _open(plan, {name: parts[name] for name in answers}),
         "",
-        f"Difference of {plan.analysis.endpoint.replace('_', ' ')} in points, with its 95 % interval:",
+        f"Points of {LABELS[plan.analysis.endpoint]} above the baseline, with their 95 % interval; every lesion counts the "
+        "same:",
         "",
-        *_difference_lines(tables, plan),
+        *_difference_lines(tables, parts, plan),
         "",
+        *_test_lines(parts, plan),
         *_decided_lines(tables, plan),
-        *_melanoma_lines(parts),
-        *_ledger_lines(runs),
+        *_melanoma_lines({name: parts[name] for name in answers}),
+        *_ledger_lines(parts),
         "Share of the map's weight that falls on the lesion:",
         "",
-        *_attention_lines(records.load_attention(plan)),
-        "",
-        *(f"*{name}: {_scale(parts[name])} {_half_widths(answers[name], plan)}*<br>" for name in answers),
+        *_attention_lines(records.load_attention(plan), comparison.scale_table(parts)),
     ]
     return "\n".join(lines)
 
@@ -61,56 +64,74 @@ def replace_main_result(text: str, result: str) -> str:
 
 
 def _open(plan: Study, parts: Tables) -> str:
-    """Which parts lack seeds of the plan, whose verdicts may still change."""
-    planned = {name: {run.seed for run in plan.runs() if run.part == name} for name in parts}
+    """Which parts lack runs of the plan, whose verdicts may still change."""
+    planned = Counter(run.part for run in plan.runs())
     short = [
-        f"`{name}` {done} of {len(planned[name])} seeds"
+        f"`{name}` {len(part)} of {planned[part['part'].iloc[0]]} runs"
         for name, part in parts.items()
-        if (done := comparison.complete(part, ARMS)["seed"].nunique()) < len(planned[name])
+        if len(part) < planned[part["part"].iloc[0]]
     ]
     return f" Verdicts of unfinished parts are interim: {', '.join(short)}." if short else ""
 
 
-def _difference_lines(tables: Tables, plan: Study) -> list[str]:
-    pairs = [f"{arm} - {reference}" for arm, reference in plan.analysis.comparisons]
-    lines = [f"| part of the study | {' | '.join(pairs)} |", f"|---|{'---|' * len(pairs)}"]
+def _difference_lines(tables: Tables, parts: Tables, plan: Study) -> list[str]:
+    arms = [arm for arm, reference in plan.analysis.comparisons if reference == BASELINE]
+    lines = [
+        f"| part of the study | {' | '.join(f'{arm} - {BASELINE}' for arm in arms)} |",
+        "|---" * (1 + len(arms)) + "|",
+    ]
     for name, table in tables.items():
-        cells = dict.fromkeys(pairs, "not run")
-        for row in table[table["metric"] == plan.analysis.endpoint].itertuples():
-            cells[f"{row.arm} - {row.reference}"] = _cell(row)
-        lines.append(f"| {name} | {' | '.join(cells.values())} |")
+        cells = dict.fromkeys(arms, "not run")
+        rows = table[(table["metric"] == plan.analysis.endpoint) & (table["reference"] == BASELINE)]
+        for row in rows.itertuples():
+            cells[row.arm] = _cell(row)
+        scale = "" if name.endswith(OUTSIDE) else f"<br><sub>{_scale(parts[name])}</sub>"
+        lines.append(f"| `{name.removesuffix(OUTSIDE)}`{OUTSIDE * (not scale)}{scale} | {' | '.join(cells.values())} |")
     return lines
 
 
 def _cell(row) -> str:
-    notes = [f"**{row.verdict}**"]
-    if _decided(row) and min(abs(row.low), abs(row.high)) < row.margin:
-        notes.append("size open")
-    if row.scale_at_most_0:
-        notes.append("unit silent")
-    return f"{_interval(100 * row.difference, 100 * row.low, 100 * row.high)}, {', '.join(notes)}"
+    found = _interval(100 * row.difference, 100 * row.low, 100 * row.high)
+    return ", ".join([found, f"**{row.verdict}**", *comparison.remarks(row)])
+
+
+def _test_lines(parts: Tables, plan: Study) -> Iterator[str]:
+    """The primary comparison, the first one of the first part, by the more conservative test over runs."""
+    runs = next(iter(parts.values()))
+    tests = comparison.tests_table(runs, runs["classes"].iloc[0], plan.analysis)
+    arm, reference = plan.analysis.comparisons[0]
+    for row in tests[(tests["arm"] == arm) & (tests["reference"] == reference)].itertuples():
+        if "p" in tests:
+            found = _interval(100 * row.difference, 100 * row.low, 100 * row.high)
+            yield "The first of these by a more conservative test, the corrected t-test over runs, every image counting the "
+            yield f"same: {found}, p = {row.p:.3f}, {row.runs} runs of each arm."
+            yield ""
 
 
 def _decided_lines(tables: Tables, plan: Study) -> Iterator[str]:
     """The other metrics, where something is decided on the unit as released."""
     for metric in plan.analysis.margins:
         found = [
-            f"{name} {row.arm} - {row.reference} {_cell(row)}"
+            f"`{name.removesuffix(OUTSIDE)}`{OUTSIDE * name.endswith(OUTSIDE)} {_cell(row)}"
             for name, table in tables.items()
             for row in table[table["metric"] == metric].itertuples()
-            if row.arm == "released" and _decided(row)
+            if (row.arm, row.reference) == ("released", BASELINE) and row.verdict in DECIDED
         ]
         if metric != plan.analysis.endpoint and found:
-            yield f"{metric.replace('_', ' ').capitalize()}, where decided: {'; '.join(found)}."
+            yield f"{metric.replace('_', ' ').capitalize()} of the unit as released, where decided: {'; '.join(found)}."
             yield ""
 
 
 def _melanoma_lines(parts: Tables) -> Iterator[str]:
-    gains = comparison.melanoma_table(parts).query("arm == 'released'")
-    if len(gains):
-        listed = [f"{row.part} {100 * row.gain:+.1f} ({row.seeds_above} of {row.seeds})" for row in gains.itertuples()]
-        yield "Melanoma against the rest, AUC, released - baseline in points, and in how many seeds it is higher:"
-        yield f"{'; '.join(listed)}."
+    gains = comparison.melanoma_table(parts)
+    controls = gains[gains["arm"] == "control"].set_index("part")["gain"]
+    listed = []
+    for row in gains[gains["arm"] == "released"].itertuples():
+        control = f", the control's {100 * controls[row.part]:+.1f}" if row.part in controls else ""
+        listed.append(f"`{row.part}` {100 * row.gain:+.1f} ({row.seeds_above} of {row.seeds}{control})")
+    if listed:
+        yield "Melanoma told from the rest by the unit as released: points of AUC above the baseline, and in how many seeds "
+        yield f"it is above: {'; '.join(listed)}."
         yield ""
 
 
@@ -123,7 +144,7 @@ def _ledger_lines(parts: Tables) -> list[str]:
     names = [name.replace("_", " ") for name in metrics]
     lines = [
         "What attention gains, and what a choice adds to that (the luck of a draw is the gain itself, "
-        f"{ledger.SPREAD}); published: {ledger.published_gain_text()}",
+        f"{ledger.SPREAD}); every image counts the same, as in the paper. Published: {ledger.published_gain_text()}:",
         "",
         f"| points | {' | '.join(names)} |",
         f"|---|{'---|' * len(names)}",
@@ -134,42 +155,34 @@ def _ledger_lines(parts: Tables) -> list[str]:
     return [*lines, ""]
 
 
-def _attention_lines(attention: pd.DataFrame) -> list[str]:
+def _attention_lines(attention: pd.DataFrame, scales: pd.DataFrame) -> list[str]:
     """A table of the energy inside the lesion of each arm's attention, beside what it must beat; empty without runs."""
     if attention.empty:
         return []
     ways = ["attention", "uniform", "randomised unit", "centred Gaussian"]
-    names = ["part of the study", "arm", "runs", "images", *ways, "attention - Gaussian"]
+    names = ["part of the study", "arm", "images", *ways, "attention - Gaussian"]
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     energy = attention.pivot_table("energy", ["part", "arm"], "map")
+    silent = set(scales[scales["at_most_0"] == scales["runs"]]["part"])
     for row in attention_tables.lift_table(attention).itertuples():
         shares = energy.loc[(row.part, row.arm), ways]
         lift = _interval(row.attention_lift, row.attention_lift_low, row.attention_lift_high, 3)
-        cells = [row.part, row.arm, str(row.runs), f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift]
+        arm = row.arm + ", silent" * (row.arm == "paper" and row.part in silent)
+        cells = [f"`{row.part}`", arm, f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
 def _scale(part: pd.DataFrame) -> str:
+    """What a number of this part rests on, in a line."""
     first = part.iloc[0]
     seeds, folds = part["seed"].nunique(), part["fold"].nunique()
     trainings = f"{seeds} seed{'s' * (seeds > 1)}{f' x {folds} folds' * (folds > 1)}"
-    balanced, accuracy = part[part["arm"] == "baseline"][["balanced_accuracy", "accuracy"]].mean()
+    balanced = part[part["arm"] == BASELINE]["balanced_accuracy"].mean()
     return (
-        f"{first.dataset}, {first.backbone}, {first.scale}, protocol {first.protocol}, images: {first.images}, "
-        f"{trainings}, {len(part)} runs; the baseline has a balanced accuracy of {balanced:.3f}, an accuracy of "
-        f"{accuracy:.3f}."
+        f"{first.dataset}, {BACKBONES[first.backbone].title}, {first.scale}; protocol {first.protocol}, {trainings}; "
+        f"images: {first.images}; baseline {balanced:.3f}"
     )
-
-
-def _half_widths(answers: pd.DataFrame, plan: Study) -> str:
-    rows = answers[answers["metric"] == plan.analysis.endpoint]
-    halves = 50 * (rows["high"] - rows["low"])
-    return f"Half-widths of its intervals: {', '.join(f'{half:.1f}' for half in halves)} points."
-
-
-def _decided(row) -> bool:
-    return row.verdict in (SUPPORTED, NOT_SUPPORTED)
 
 
 def _interval(value: float, low: float, high: float, digits: int = 1) -> str:
