@@ -38,8 +38,7 @@ def main_result(study: str = STUDY) -> str:
     lines = [
         finished + _open(plan, {name: parts[name] for name in answers}),
         "",
-        f"Points of {LABELS[plan.analysis.endpoint]} above the baseline, with their 95 % interval; every lesion counts the "
-        "same:",
+        f"Points of {LABELS[plan.analysis.endpoint]} above the baseline, with their 95 % interval:",
         "",
         *_difference_lines(tables, parts, plan),
         "",
@@ -103,8 +102,8 @@ def _test_lines(parts: Tables, plan: Study) -> Iterator[str]:
     for row in tests[(tests["arm"] == arm) & (tests["reference"] == reference)].itertuples():
         if "p" in tests:
             found = _interval(100 * row.difference, 100 * row.low, 100 * row.high)
-            yield "The first of these by a more conservative test, the corrected t-test over runs, every image counting the "
-            yield f"same: {found}, p = {row.p:.3f}, {row.runs} runs of each arm."
+            yield "Every lesion counts the same. The first of these by a more conservative test, the"
+            yield f"corrected t-test of {row.runs} runs, where every image counts the same: {found}, p = {row.p:.3f}."
             yield ""
 
 
@@ -130,8 +129,8 @@ def _melanoma_lines(parts: Tables) -> Iterator[str]:
         control = f", the control's {100 * controls[row.part]:+.1f}" if row.part in controls else ""
         listed.append(f"`{row.part}` {100 * row.gain:+.1f} ({row.seeds_above} of {row.seeds}{control})")
     if listed:
-        yield "Melanoma told from the rest by the unit as released: points of AUC above the baseline, and in how many seeds "
-        yield f"it is above: {'; '.join(listed)}."
+        yield "Melanoma told from the rest by the unit as released: points of AUC above the baseline, and in how many"
+        yield f"seeds it is above: {'; '.join(listed)}."
         yield ""
 
 
