@@ -9,7 +9,7 @@ import yaml
 from soft_attention import paths
 from soft_attention.data.splits import make_split
 from soft_attention.errors import StudyError
-from soft_attention.study.config import Run, Study, changes
+from soft_attention.study.config import AttentionParameters, DataParameters, Run, Split, Study, changes
 
 GOOD = {
     "about": "a test",
@@ -217,6 +217,23 @@ def test_a_run_is_checked_from_the_names_of_a_notebook():
     assert Run.check(values | {"pd": object(), "__name__": "__main__"}) == Run(**values)
     with pytest.raises(StudyError, match=r"the parameters cell: unknown|the parameters cell: precision"):
         Run.check(values | {"precision": "float23"})
+
+
+def test_the_parameters_of_the_other_notebooks_are_checked_too():
+    data = {"study": "smoke", "dataset": "synthetic", "splits": [{"protocol": "clean"}], "image_sizes": [64]}
+    assert DataParameters.check(data | {"pd": object()}).splits[0].seed == 0
+    for changed, message in (
+        ({"splits": [{"protocol": "clear"}]}, r"splits\.0\.protocol: .*'clean'.*not 'clear'"),
+        ({"splits": [{"protocol": "clean", "fol": 1}]}, r"unknown key 'splits\.0\.fol'"),
+        ({"splits": []}, "splits: .*at least 1 item"),
+        ({"image_sizes": [0]}, r"image_sizes\.0: .*greater than or equal to 9"),
+    ):
+        with pytest.raises(StudyError, match=f"the parameters cell: {message}"):
+            DataParameters.check(data | changed)
+    with pytest.raises(StudyError, match=r"the parameters cell: panel_images: .*, not 0"):
+        AttentionParameters.check({"study": "smoke", "run": "x", "panel_images": 0})
+    fields = {name for name in inspect.signature(make_split).parameters if name != "dataset"}
+    assert set(Split.model_fields) == fields
 
 
 def test_changes_are_told_for_people(tmp_path):

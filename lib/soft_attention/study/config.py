@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,6 +21,15 @@ ENDPOINTS = ("accuracy", "balanced_accuracy")
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any], source: str = "the parameters cell") -> Self:
+        """One of these from the fields found in `values`, say `globals()` of a notebook.
+
+        Raises:
+            StudyError: it names what is wrong, and where: `source`.
+        """
+        return _validated(cls, {k: v for k, v in values.items() if k in cls.model_fields}, source)
 
 
 class Settings(_Strict):
@@ -128,11 +137,6 @@ class Run(Settings):
                 raise ValueError(f"{self.dataset} has no official test set: use the protocol clean")
         return self
 
-    @classmethod
-    def check(cls, values: Mapping[str, Any], source: str = "the parameters cell") -> "Run":
-        """A Run from the fields found in `values` (say, `globals()` of a notebook); StudyError names what is wrong."""
-        return _validated(cls, {k: v for k, v in values.items() if k in cls.model_fields}, source)
-
     @property
     def id(self) -> str:
         """`[PART/]DATASET/PROTOCOL/BACKBONE/ARM/seed-S-fold-F`, the run's folder below `results/STUDY/runs`.
@@ -177,6 +181,36 @@ class Run(Settings):
         steps = f" of {self.steps_per_epoch} steps" if self.steps_per_epoch else ""
         rate = f"learning rate {self.learning_rate:g}"
         return f"{self.size} px, {weights}{frozen}, at most {self.epochs} epochs{steps}, {rate}"
+
+
+class Split(_Strict):
+    """What makes a split: the arguments of `make_split` after the dataset; see `Run` for what they are."""
+
+    protocol: Literal[PROTOCOLS]
+    seed: int = Field(0, ge=0)
+    fold: int = Field(0, ge=0)
+    test_share: float = Field(0.15, gt=0, lt=1)
+    validation_share: float | None = Field(None, gt=0, le=0.5)
+    leak: bool = False
+    folds: int = Field(5, ge=2)
+
+
+class DataParameters(_Strict):
+    """The parameters of `01_data`."""
+
+    study: str
+    dataset: str
+    splits: list[Split] = Field(..., min_length=1)
+    image_sizes: list[Annotated[int, Field(ge=9)]]
+
+
+class AttentionParameters(_Strict):
+    """The parameters of `03_attention`."""
+
+    study: str
+    run: str
+    panel_images: int = Field(7, ge=1)
+    perturbed_images: int = Field(7, ge=1)
 
 
 def _known_settings(settings: dict[str, Any]) -> dict[str, Any]:
