@@ -43,7 +43,7 @@ def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, wor
             8 bits in one channel, or the disk is full. Nothing is left in `cache_dir`.
     """
     files = _files(table["image_path"])
-    decode = partial(_decode_image, size=image_size)
+    decode = partial(decode_image, size=image_size)
     return _open(files, files, decode, (image_size, image_size, 3), cache_dir, "images", workers)
 
 
@@ -105,7 +105,8 @@ def _fingerprint(files: list[Path | None]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _decode_image(file: Path, size: int) -> np.ndarray:
+def decode_image(file: Path, size: int) -> np.ndarray:
+    """One image file as `open_images` keeps it, (size, size, 3) uint8; StudyError as there."""
     return np.asarray(_read(file, "RGB", size))
 
 

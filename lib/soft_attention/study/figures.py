@@ -1,5 +1,6 @@
 """The figures of the notebooks. Every function returns a matplotlib figure and draws nothing by itself."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,14 @@ TIMES_UNIFORM = 4.0  # top of the colour scale of attention: four times the weig
 ARM_COLOURS = {"baseline": "#8d99ae", "control": "#b08968", "released": "#c8553d", "paper": "#4c6a92"}
 
 plt.style.use(Path(__file__).with_name("study.mplstyle"))
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file; it is closed."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    plt.close(figure)
+    return content.getvalue()
 
 
 def class_counts(table: pd.DataFrame, classes: Sequence[str], title: str) -> Figure:
@@ -119,6 +128,33 @@ def attention_panel(
     for axes, name in zip(grid[0], columns, strict=True):
         axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
     figure.colorbar(shown, ax=grid, shrink=0.6, location="bottom", aspect=50, label="attention, times a uniform map")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def one_look(look, classes: Sequence[str], mask: np.ndarray | None, title: str, heads: int = 2) -> Figure:
+    """What a network makes of one image: its probabilities, and where it looks; colours as in `attention_panel`.
+
+    `look`: from `exploring.look`.
+    """
+    strongest = np.argsort(-look.heads.max(axis=(1, 2)))[:heads]
+    cells = look.heads[0].size
+    layers = {"attention, all heads": look.heads.mean(axis=0) * cells}
+    layers |= {f"head, rank {rank + 1}": look.heads[head] * cells for rank, head in enumerate(strongest)}
+    figure, row = plt.subplots(
+        1, 3 + len(layers), figsize=(2.1 * (3 + len(layers)), 2.6), width_ratios=[1] * (2 + len(layers)) + [1.3]
+    )
+    _picture(row[0], look.image, mask)
+    row[0].set_title("image", fontsize=9, fontweight="normal", loc="center")
+    for axes, (name, layer) in zip(row[1:], layers.items(), strict=False):
+        _overlay(axes, look.image, layer, TIMES_UNIFORM)
+        axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
+    _overlay(row[-2], look.image, look.cam, max(float(look.cam.max()), 1e-12))
+    row[-2].set_title("Grad-CAM", fontsize=9, fontweight="normal", loc="center")
+    bars = row[-1].barh(classes, look.probabilities, color="#9db4cc")
+    bars[int(look.probabilities.argmax())].set_color(ARM_COLOURS["paper"])
+    row[-1].set(xlim=(0, 1), xlabel="probability")
+    row[-1].invert_yaxis()
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
