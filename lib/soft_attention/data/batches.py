@@ -67,8 +67,8 @@ class Batches(keras.utils.PyDataset):
             ValueError: unknown sampling, or a weight for an unknown class.
             StudyError: a label that is not a class, or a class without an image (`balanced`).
         """
-        # In threads of Keras' own, because its other way, tf.data's autotuning, often stops an epoch only at its thread's
-        # next turn, which come after 10, 30, 70 ms ... 20.5, 41 and 82 s: an epoch of 55 s then took 84.
+        # In threads of Keras' own: its other way, tf.data with autotuning, often ends an epoch only at the next turn of
+        # the tuner, and these come after 10, 30, 70 ms ... 20, 41, 82 s: an epoch of 55 s then took 84.
         super().__init__(workers=2, max_queue_size=4)
         known(sampling, SAMPLINGS, "sampling")
         if not len(rows):

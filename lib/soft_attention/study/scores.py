@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from sklearn import metrics
 
 ISIC2017_CLASSES = frozenset({"melanoma", "nevus", "seborrheic_keratosis"})
@@ -57,12 +58,10 @@ def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
         "accuracy": np.mean(truth == predicted),
         "balanced_accuracy": recall[support > 0].mean(),
         "weighted_precision": share @ precision,
-        "weighted_recall": share @ recall,
         "macro_precision": precision.mean(),
         "macro_recall": recall.mean(),
         "weighted_auc": _weighted(auc, share),
         "macro_auc": auc.mean(),
-        "micro_auc": _auc((truth[:, None] == numbers).ravel(), probabilities.ravel()),
         "per_class": {
             name: {
                 "precision": precision[k],
@@ -153,8 +152,12 @@ def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) 
 
 
 def _auc(positive: np.ndarray, scores: np.ndarray) -> float:
-    """The area under the ROC curve; NaN where only one kind of image is present."""
-    return metrics.roc_auc_score(positive, scores) if 0 < positive.sum() < len(positive) else np.nan
+    """The area under the ROC curve, by midranks; NaN where only one kind of image is present."""
+    positives, negatives = positive.sum(), (~positive).sum()
+    if not positives or not negatives:
+        return np.nan
+    won = rankdata(scores)[positive].sum() - positives * (positives + 1) / 2
+    return won / (positives * negatives)
 
 
 def _weighted(auc: np.ndarray, share: np.ndarray) -> np.ndarray:
