@@ -117,3 +117,14 @@ def test_rank_correlation_is_spearmans():
     found = saliency.rank_correlation(first, second)
     expected = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(first[:2], second[:2], strict=True)]
     assert found[:2] == pytest.approx(expected) and np.isnan(found[2])
+
+
+def test_overlap_with_the_lesion_is_a_mean_over_runs_of_the_ways_that_have_one():
+    place = dict.fromkeys(attention_tables.PLACE, "x")
+    curve = {f"iou_{quantile}": 0.1 for quantile in saliency.QUANTILES}
+    ways = [{"map": "attention"} | curve, {"map": "attention"} | curve | {"iou_0.9": 0.3}, {"map": "chance"}]
+    (row,) = attention_tables.iou_table(pd.DataFrame([place | way for way in ways])).to_dict(orient="records")
+    assert row == place | {"map": "attention"} | {
+        str(q): pytest.approx(0.2 if q == 0.9 else 0.1) for q in saliency.QUANTILES
+    }
+    assert attention_tables.iou_table(pd.DataFrame()).empty

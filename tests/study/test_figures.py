@@ -72,6 +72,14 @@ def test_verdicts_are_drawn_in_points_and_open_where_nothing_is_tested():
     assert [text.get_text() for text in axes.texts] == ["a", "b"]
 
 
+def test_overlap_is_drawn_over_the_share_of_the_map_that_counts():
+    place = {"backbone": "mobilenet", "arm": "paper"}
+    curves = pd.DataFrame([{"map": "attention", "0.5": 0.3, "0.9": 0.1}, {"map": "uniform", "0.5": 0.2, "0.9": 0.05}])
+    (axes,) = figures.iou_plot(curves.assign(**place), "t").axes
+    drawn = {line.get_label(): line.get_xydata().round(6).tolist() for line in axes.lines}
+    assert drawn == {"attention": [[50, 0.3], [10, 0.1]], "uniform": [[50, 0.2], [10, 0.05]]}
+
+
 def test_several_trainings_of_an_arm_are_faint_and_their_mean_is_strong():
     history = pd.DataFrame({"epoch": [1, 2], "validation_loss": [2.0, 1.0]})
     longer = pd.DataFrame({"epoch": [1, 2, 3], "validation_loss": [4.0, 2.0, 1.0]})

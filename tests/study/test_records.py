@@ -181,12 +181,14 @@ def test_attention_has_one_row_per_way_to_look(finished, plan):
     found = {"perturbed_images": 7, "images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
     found |= {"rank_correlation_with_random": {"unit": 0.2, "network": None}}
     found |= {"perturbations": {"attention": {"insertion": 0.6, "deletion": 0.4}, "chance": {"deletion": 0.5}}}
+    found |= {"iou_curve": {"attention": {"0.5": 0.3, "0.9": 0.1}}}
     files.write_json(finished / "attention.json", found | {"scores": {"attention": means, "uniform": means}})
     table = records.load_attention(plan)
     assert list(table["map"]) == ["attention", "uniform", "chance"]
     assert table["energy"].tolist()[:2] == [0.5, 0.5] and table["deletion"].tolist()[2] == 0.5
     assert table["rank_unit"].tolist()[0] == 0.2 and np.isnan(table["rank_unit"][1])
     assert table["insertion"].tolist()[0] == 0.6 and np.isnan(table["insertion"][1])
+    assert table["iou_0.9"].tolist()[0] == 0.1 and np.isnan(table["iou_0.9"][1])
 
 
 def test_parts_are_told_apart_by_dataset_and_protocol_where_they_have_several():

@@ -1,10 +1,11 @@
-"""Tables of where the networks look: means, lift over the centred Gaussian, by class and by size of the lesion."""
+"""Tables of where the networks look: means, overlap with the lesion, lift over the centred Gaussian, also by group."""
 
 from collections.abc import Iterator
 
 import pandas as pd
 
 from soft_attention.study.attention import ATTENTION, lift_over_gaussian
+from soft_attention.study.saliency import QUANTILES
 
 SIZES = ("smallest third", "middle third", "largest third")
 PLACE = ["part", "dataset", "protocol", "backbone", "arm"]
@@ -21,6 +22,17 @@ def means_table(attention: pd.DataFrame) -> pd.DataFrame:
     table = groups[[name for name in numbers if name in attention]].mean()
     table.insert(0, "runs", groups.size())
     return table.reset_index()
+
+
+def iou_table(attention: pd.DataFrame) -> pd.DataFrame:
+    """The overlap of each way to look with the lesion, the map cut at quantiles of its own pixels; means over runs.
+
+    Columns: the place, map, and one for each of `saliency.QUANTILES`; empty where no image has a mask.
+    """
+    columns = [f"iou_{quantile}" for quantile in QUANTILES]
+    table = attention.reindex(columns=[*PLACE, "map", *columns]).dropna(subset=columns)
+    means = table.groupby([*PLACE, "map"], sort=False)[columns].mean().reset_index()
+    return means.rename(columns=lambda name: name.removeprefix("iou_"))
 
 
 def lift_table(attention: pd.DataFrame) -> pd.DataFrame:

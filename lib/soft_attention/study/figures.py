@@ -15,6 +15,14 @@ from soft_attention.vocabulary import BACKBONES
 
 MAP_COLOURS = "magma"
 TIMES_UNIFORM = 4.0  # top of the colour scale of attention: four times the weight of a uniform map
+WAY_COLOURS = {
+    "attention": "#c8553d",
+    "Grad-CAM": "#4c6a92",
+    "Grad-CAM of the baseline": "#9db4cc",
+    "randomised unit": "#d9a441",
+    "centred Gaussian": "#3f7d5c",
+    "uniform": "#b0b0b0",
+}
 ARM_COLOURS = {"baseline": "#8d99ae", "control": "#b08968", "released": "#c8553d", "paper": "#4c6a92"}
 
 plt.style.use(Path(__file__).with_name("study.mplstyle"))
@@ -177,6 +185,27 @@ def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) 
     figure, axes = plt.subplots(figsize=(7, 0.5 * len(order) + 1.2))
     sns.boxplot(scores, x=metric, y="map", order=order, ax=axes, color="#c9d3e0", width=0.6, fliersize=2)
     axes.set(title=title, xlabel=label, ylabel="", xlim=(0, 1))
+    return figure
+
+
+def iou_plot(curves: pd.DataFrame, title: str) -> Figure:
+    """How far the highest places of a map are the lesion: a panel per backbone and arm, a line per way to look.
+
+    `curves`: from `attention_tables.iou_table`, of one part.
+    """
+    arms = curves.groupby(["backbone", "arm"], sort=False)
+    kept = [name for name in curves if name.startswith("0.")]
+    shares = [100 * (1 - float(quantile)) for quantile in kept]
+    figure, row = plt.subplots(1, len(arms), figsize=(3 * len(arms) + 2.4, 3.2), sharey=True, squeeze=False)
+    for axes, ((backbone, arm), ways) in zip(row[0], arms, strict=True):
+        for way in ways.itertuples():
+            line = {"color": WAY_COLOURS.get(way.map, "0.5"), "linewidth": 2.2 if way.map == "attention" else 1.2}
+            axes.plot(shares, ways.loc[way.Index, kept], marker=".", label=way.map, **line)
+        axes.set_title(f"{BACKBONES[backbone].title}, {arm}", fontsize=9, fontweight="normal", loc="center")
+        axes.set(xlabel="highest pixels of the map that count (%)", ylim=(0, None))
+    row[0][0].set_ylabel("mean IoU with the lesion")
+    row[0][-1].legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
 

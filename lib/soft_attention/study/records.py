@@ -187,7 +187,8 @@ def load_attention(plan: Study) -> pd.DataFrame:
 
     The runs are those of the study's file, in its order.
 
-    Columns beside them: the place of the run, `images` and `folder`; and only for the attention itself `mean_map`,
+    Columns beside them: the place of the run, `images` and `folder`; for each quantile of `saliency.QUANTILES` the mean
+    overlap with the lesion of the map cut there, `iou_0.5` and so on; and only for the attention itself `mean_map`,
     `head_correlation`, and `rank_unit` and `rank_network`, its correlation with that of random weights.
     """
     rows = []
@@ -199,6 +200,7 @@ def load_attention(plan: Study) -> pd.DataFrame:
         of_attention = ranks | {"head_correlation": found["head_correlation"], "mean_map": np.array(found["mean_map"])}
         for name in found["scores"] | found["perturbations"]:
             measured = found["scores"].get(name, {}) | found["perturbations"].get(name, {})
+            measured |= {f"iou_{quantile}": iou for quantile, iou in found["iou_curve"].get(name, {}).items()}
             rows.append(place | {"map": name} | measured | (of_attention if name == "attention" else {}))
     return pd.DataFrame(rows)
 
