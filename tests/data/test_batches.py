@@ -215,21 +215,6 @@ def test_fit_resumed_ends_in_the_same_weights():
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_prediction_in_order_equals_prediction_on_the_memory_map(tmp_path):
-    np.save(tmp_path / "images.npy", images_of(42))
-    images = np.load(tmp_path / "images.npy", mmap_mode="r")
-    rows = np.array([7, 3, 41, 0, 20, 21, 22])
-    batches = Batches(images, LABELS, rows, CLASSES, batch_size=3, sampling="ordered")
-    model, inner = network()
-    assert len(batches) == 3
-    np.testing.assert_array_equal(rows_of(epochs(batches, 1)), rows)
-    predicted = model.predict(batches, verbose=0)
-    np.testing.assert_allclose(predicted, inner.predict(images[rows], verbose=0), rtol=1e-5)
-    loss = model.evaluate(batches, verbose=0)
-    truth = [CLASSES.index(label) for label in LABELS[rows]]
-    assert loss == pytest.approx(-np.log(predicted[np.arange(7), truth]).mean(), rel=1e-4)
-
-
 def test_wrong_requests_are_refused():
     with pytest.raises(ValueError, match=r"unknown sampling 'balance'.*did you mean 'balanced'"):
         make("balance")

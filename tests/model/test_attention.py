@@ -203,7 +203,9 @@ def test_every_argument_is_in_the_config():
 
 
 def test_errors_name_what_is_wrong():
-    with pytest.raises(ValueError, match=r"unknown variant 'papers'.*paper, released"):
+    with pytest.raises(
+        ValueError, match=r"unknown variant of SoftAttention 'papers'.*paper, released.*did you mean 'paper'"
+    ):
         SoftAttention(variant="papers")
     with pytest.raises(ValueError, match="heads=0"):
         SoftAttention(0)

@@ -9,13 +9,13 @@ import numpy as np
 from soft_attention.data.augmentation import identity, random_affine
 from soft_attention.errors import StudyError, known
 
-SAMPLINGS = ("natural", "balanced", "released", "ordered")
+SAMPLINGS = ("natural", "balanced", "released")
 ORDER, MOVES, FOLDER = range(3)  # separate streams of random numbers
 RELEASED_TARGET, RELEASED_BATCH = 8000, 50  # the authors' offline augmentation
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches `({"image", "transform"}, one-hot labels[, weights])` for `fit` and `predict`.
+    """Batches `({"image", "transform"}, one-hot labels[, weights])` for `fit`.
 
     The images of one pass after the other form an endless stream; every epoch takes the next
     `len(self)` batches of it, so all batches are full and no image is left out at the end of an
@@ -55,8 +55,6 @@ class Batches(keras.utils.PyDataset):
                 `"released"`: a pass is the authors' folder after their offline augmentation: the
                 originals as they are and `released_class_totals` of copies, each moved in its own
                 way that never changes. (Theirs were JPEG files; here a copy is made when needed.)
-                `"ordered"`: every row once, in the order given, not moved, with a short last
-                batch: to predict and to validate.
             augment: give the images random transforms; otherwise all stay as they are.
             steps: batches in an epoch; default one pass over `rows`, but for `released` a tenth of
                 the number of rows, as the authors trained.
@@ -78,7 +76,7 @@ class Batches(keras.utils.PyDataset):
         self.targets = _class_indices(np.asarray(labels)[self.rows], self.classes)
         self.weights = _weights(class_weights, self.classes)
         self.moves = identity(len(self.rows))
-        self.fresh_moves = augment and sampling in ("natural", "balanced")
+        self.fresh_moves = augment and sampling != "released"
         if sampling == "released":
             item, moves = _released_folder(self.targets, self.image_size, seed)
             self.rows, self.targets = self.rows[item], self.targets[item]
@@ -117,8 +115,6 @@ class Batches(keras.utils.PyDataset):
 
     def _items(self, step: int) -> np.ndarray:
         """Which items make up a batch: the next `batch_size` of the stream."""
-        if self.sampling == "ordered":
-            return self._pass(0)[step * self.batch_size :][: self.batch_size]
         start = (self.epoch * self.steps + step) * self.batch_size
         turn, place = np.divmod(np.arange(start, start + self.batch_size), self.size)
         return np.concatenate([self._pass(int(t))[place[turn == t]] for t in np.unique(turn)])
@@ -126,8 +122,6 @@ class Batches(keras.utils.PyDataset):
     def _draw_pass(self, turn: int) -> np.ndarray:
         """The items of one pass over the data, in order."""
         rng = np.random.default_rng([ORDER, self.seed, turn])
-        if self.sampling == "ordered":
-            return np.arange(len(self.rows))
         if self.sampling == "balanced":
             return _balanced(self.targets, self.classes, rng)
         return rng.permutation(len(self.rows))

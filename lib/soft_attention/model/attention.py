@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from soft_attention.errors import known
+
 VARIANTS = ("paper", "released")
 
 
@@ -41,8 +43,7 @@ class SoftAttention(keras.layers.Layer):
 
     def __init__(self, heads=16, variant="paper", return_maps=False, gamma=0.01, **kwargs):
         super().__init__(**kwargs)
-        if variant not in VARIANTS:
-            raise ValueError(f"unknown variant {variant!r} of SoftAttention: expected one of {', '.join(VARIANTS)}")
+        known(variant, VARIANTS, "variant of SoftAttention")
         if heads < 1:
             raise ValueError(f"SoftAttention needs at least one head, received heads={heads}")
         self.heads = heads

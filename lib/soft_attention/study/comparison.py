@@ -18,13 +18,18 @@ MELANOMA = ("mel", "melanoma")  # its name in HAM10000 and in ISIC-2017
 SPECIFICITY = 0.9
 
 
-def predictions_of(runs: pd.DataFrame, arm: str, name: str = "test") -> pd.DataFrame:
-    """The predictions of all runs of an arm, one below the other, with the columns seed and fold."""
+def predictions_of(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
+    """The predictions of all `runs`, one below the other, with the columns seed and fold."""
     parts = [
-        records.read_predictions(run.folder, name).assign(seed=run.seed, fold=run.fold)
-        for run in runs[runs["arm"] == arm].itertuples()
+        records.read_predictions(run.folder, name).assign(seed=run.seed, fold=run.fold) for run in runs.itertuples()
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def pairs_of_arms(runs: pd.DataFrame, arm: str, reference: str, name: str = "test") -> pd.DataFrame:
+    """`statistics.pair_predictions` of two arms of `runs`."""
+    tables = (predictions_of(runs[runs["arm"] == each], name) for each in (arm, reference))
+    return statistics.pair_predictions(*tables, runs["classes"].iloc[0])
 
 
 def complete(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
@@ -64,7 +69,7 @@ def comparisons_table(
     found, scales = {}, {}
     for place, paired in _comparisons(runs, analysis):
         scales[place] = _scale_at_most_0(paired[paired["arm"] == place[1]])
-        pairs = statistics.pair_predictions(*(predictions_of(paired, arm, name) for arm in place[1:]), classes)
+        pairs = pairs_of_arms(paired, *place[1:], name)
         differences = statistics.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
         found |= {(*place, metric): difference for metric, difference in differences.items()}
     rows = []
@@ -149,7 +154,7 @@ def reliability_curves(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFra
     """`calibration.reliability` of each backbone and arm over all its test predictions: backbone, arm, its columns."""
     curves = []
     for (backbone, arm), rows in runs.groupby(["backbone", "arm"]):
-        table = predictions_of(rows, arm)
+        table = predictions_of(rows)
         table["image_id"] += " " + table["seed"].astype(str)  # once per seed
         curves.append(calibration.reliability(table, classes).assign(backbone=backbone, arm=arm))
     return tables.ordered(pd.concat(curves))
@@ -294,7 +299,10 @@ def _tested_per_trained(runs: pd.DataFrame) -> float:
 def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Sequence[str]) -> dict:
     """McNemar on one image of each lesion, as it wants independent ones, and DeLong on all, lesion by lesion."""
     first = runs[runs["seed"] == runs["seed"].min()]
-    one, other = (predictions_of(first, name).sort_values("image_id", ignore_index=True) for name in (arm, reference))
+    one, other = (
+        predictions_of(first[first["arm"] == each]).sort_values("image_id", ignore_index=True)
+        for each in (arm, reference)
+    )
     single = ~one["lesion_id"].duplicated()
     called = [np.asarray(classes)[table[list(classes)].to_numpy().argmax(axis=1)] for table in (one, other)]
     counts = statistics.mcnemar_midp(*((calls == one["label"])[single] for calls in called))

@@ -88,7 +88,7 @@ def _attention(frozen: pd.DataFrame) -> Iterator[dict]:
     runs, classes = comparison.complete(frozen, ARMS), _classes(frozen)
     if runs.empty:
         return
-    pairs = _pairs_of_arms(runs)
+    pairs = comparison.pairs_of_arms(runs, *ARMS)
     compared = "arm released - baseline, lesions apart, validation chooses"
     yield _row(GAIN, "attention itself", compared, pairs, statistics.paired_bootstraps(pairs, classes, METRICS, **EACH))
     weight = _single(pairs).astype(float)
@@ -104,7 +104,7 @@ def _baseline_scores(frozen: pd.DataFrame) -> Iterator[dict]:
     runs, classes = comparison.complete(frozen, ("baseline",)), _classes(frozen)
     if runs.empty:
         return
-    table = comparison.predictions_of(runs, "baseline")
+    table = comparison.predictions_of(runs)
     pairs = statistics.pair_predictions(table, table, classes)
     single = _single(pairs)
     compared = "tested on those - on all, same trainings, arm baseline"
@@ -126,7 +126,7 @@ def _redraws(runs: pd.DataFrame, _: pd.DataFrame) -> Iterator[dict]:
         chosen = (_predictions(runs, name) for name in choices)
         yield _score("checkpoint chosen on the test set", compared, *chosen, _classes(runs))
         if len(both):
-            pairs = (_pairs_of_arms(both, name) for name in choices)
+            pairs = (comparison.pairs_of_arms(both, *ARMS, name) for name in choices)
             yield from _gain("checkpoint chosen on the test set", compared, *pairs, _classes(runs))
     gains = redraw_gains(both) if len(both) else ()
     if len(gains) > 2:
@@ -178,15 +178,7 @@ def _partners(runs: pd.DataFrame, others: pd.DataFrame) -> tuple[pd.DataFrame, p
 
 def _predictions(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
     """The predictions of all runs. A seed is the replicate: its arms stand in it as folds that test the same images."""
-    parts = [
-        records.read_predictions(run.folder, name).assign(seed=run.seed, fold=f"{run.arm} {run.fold}")
-        for run in runs.itertuples()
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _pairs_of_arms(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
-    return statistics.pair_predictions(*(comparison.predictions_of(runs, arm, name) for arm in ARMS), _classes(runs))
+    return comparison.predictions_of(runs.assign(fold=runs["arm"] + " " + runs["fold"].astype(str)), name)
 
 
 def _single(pairs: pd.DataFrame) -> pd.Series:
