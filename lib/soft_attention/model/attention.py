@@ -69,19 +69,23 @@ class SoftAttention(keras.layers.Layer):
 
     def maps(self, features):
         """The `heads` attention maps of `features`: `(B, H, W, C)` -> `(B, heads, H, W)`, each summing to 1."""
-        _, height, width, _ = features.shape
-        scores = self._released_scores(features) if self.variant == "released" else self._paper_scores(features)
-        scores = ops.cast(ops.transpose(scores, (0, 3, 1, 2)), "float32")
-        flat = ops.reshape(scores, (-1, self.heads, height * width))
-        return ops.reshape(ops.softmax(flat, axis=-1), (-1, self.heads, height, width))
+        return ops.transpose(self._weights(features), (0, 3, 1, 2))
 
     def call(self, features):
-        maps = self.maps(features)
-        weight = ops.cast(ops.sum(maps, axis=1), features.dtype)
+        weights = self._weights(features)
+        weight = ops.cast(ops.sum(weights, axis=-1, keepdims=True), features.dtype)
         if self.variant == "paper":
             weight = self.gamma * weight
-        attended = features * ops.expand_dims(weight, -1)
-        return (attended, maps) if self.return_maps else attended
+        attended = features * weight
+        return (attended, ops.transpose(weights, (0, 3, 1, 2))) if self.return_maps else attended
+
+    def _weights(self, features):
+        """The maps as `(B, H, W, heads)`. `ops.softmax` would want the positions last, and to move them costs more."""
+        scores = self._released_scores(features) if self.variant == "released" else self._paper_scores(features)
+        scores = ops.cast(scores, "float32")
+        highest = ops.stop_gradient(ops.max(scores, axis=(1, 2), keepdims=True))
+        shares = ops.exp(scores - highest)
+        return shares / ops.sum(shares, axis=(1, 2), keepdims=True)
 
     def _paper_scores(self, features):
         return ops.conv(features, self.kernel, padding="same")
