@@ -128,3 +128,15 @@ def test_overlap_with_the_lesion_is_a_mean_over_runs_of_the_ways_that_have_one()
         str(q): pytest.approx(0.2 if q == 0.9 else 0.1) for q in saliency.QUANTILES
     }
     assert attention_tables.iou_table(pd.DataFrame()).empty
+
+
+def test_insertion_and_deletion_of_all_ways_stand_on_the_same_runs():
+    place = dict.fromkeys(attention_tables.PLACE, "x")
+    whole = [{"map": "attention", "insertion": 0.6}, {"map": "Grad-CAM", "insertion": 0.5}]
+    part = [{"map": "attention", "insertion": 0.9}, {"map": "Grad-CAM"}]
+    rows = [
+        place | way | {"folder": name, "deletion": 0.1} for name, ways in (("a", whole), ("b", part)) for way in ways
+    ]
+    table = attention_tables.means_table(pd.DataFrame(rows)).set_index("map")
+    assert table["insertion"].to_dict() == {"attention": 0.6, "Grad-CAM": 0.5}
+    assert table["runs"].tolist() == [2, 2] and table["perturbed_runs"].tolist() == [1, 1]

@@ -15,12 +15,17 @@ def means_table(attention: pd.DataFrame) -> pd.DataFrame:
     """Mean scores of each way to look, over images and runs, from `records.load_attention`.
 
     Insertion and deletion are measured on `perturbed_images` of each run; `chance` takes their places in random order.
+    They are means over `perturbed_runs`, the runs in which the most ways have them: the ways stand on the same runs.
     """
+    ways = attention.groupby("folder")["insertion"].transform("count")
+    most = ways.groupby([attention[name] for name in PLACE]).transform("max")
+    attention = attention.assign(**attention[["insertion", "deletion"]].where(ways == most))
     groups = attention.groupby([*PLACE, "map"], sort=False)
     numbers = ["energy", "pointing", "iou", "entropy", "effective_cells", "head_correlation"]
     numbers += ["perturbed_images", "insertion", "deletion"]
     table = groups[[name for name in numbers if name in attention]].mean()
     table.insert(0, "runs", groups.size())
+    table.insert(table.columns.get_loc("insertion"), "perturbed_runs", groups["insertion"].count())
     return table.reset_index()
 
 
