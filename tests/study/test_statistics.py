@@ -9,6 +9,7 @@ from MLstatkit import Delong_test
 from scipy import stats
 from sklearn import metrics
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from soft_attention import paths
@@ -358,6 +359,12 @@ def test_equivalence_agrees_with_statsmodels():
     mean, error = (first - second).mean(), stats.sem(first - second)
     expected = ttost_paired(first, second, -0.5, 0.5)[0]
     assert Difference(mean, error, 29).p_equivalence(0.5) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("number", [1, 2, 7])
+def test_holm_agrees_with_statsmodels(number):
+    p_values = np.random.default_rng(number).uniform(0, 0.5, number).round(1)  # with ties
+    np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1])
 
 
 def test_holm_by_hand():

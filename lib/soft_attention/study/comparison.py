@@ -4,7 +4,9 @@
 backbones are never compared.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -66,12 +68,16 @@ def comparisons_table(
     the lesions say. A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
-    found, scales = {}, {}
-    for place, paired in _comparisons(runs, analysis):
-        scales[place] = _scale_at_most_0(paired[paired["arm"] == place[1]])
-        pairs = pairs_of_arms(paired, *place[1:], name)
-        differences = statistics.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
-        found |= {(*place, metric): difference for metric, difference in differences.items()}
+    compared = dict(_comparisons(runs, analysis))
+    scales = {place: _scale_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in compared.items()}
+
+    def differences(place: tuple[str, str, str]) -> dict:
+        pairs = pairs_of_arms(compared[place], *place[1:], name)
+        return statistics.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
+        by_place = dict(zip(compared, pool.map(differences, compared), strict=True))
+    found = {(*place, metric): each for place, those in by_place.items() for metric, each in those.items()}
     rows = []
     for metric in metrics:
         family = {key: value for key, value in found.items() if key[-1] == metric}

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.sparse import csr_array
-from statsmodels.stats.multitest import multipletests
 
 from soft_attention.errors import known
 from soft_attention.study.scores import block_sizes, draw_lesions, labels_and_probabilities
@@ -136,8 +135,15 @@ def verdict(
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """The p-values of a family after Holm's correction (Scand J Statist 6, 1979), in the same order."""
-    return multipletests(p_values, method="holm")[1]
+    """The p-values of a family after Holm's correction (Scand J Statist 6, 1979), in the same order.
+
+    By hand, because statsmodels collects Python's garbage at every call: a quarter of a second with a study in memory.
+    """
+    p_values = np.asarray(p_values, float)
+    order = np.argsort(p_values)
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1)).clip(max=1)
+    return corrected
 
 
 # --- bootstrap over lesions and seeds -------------------------------------------------------------
