@@ -29,6 +29,9 @@ def test_only_finished_runs_with_attention_and_their_network_are_offered(tmp_pat
             (run.folder / name).touch()
     assert exploring.explorable() == {}
     (released.folder / "metrics.json").touch()
+    left = released.folder.parent / "seed-9-fold-0"  # what `git clean` leaves of a run: the network, which git ignores
+    left.mkdir()
+    (left / "model.keras").touch()
     name = f"smoke/{released.id}"
     assert exploring.explorable() == {name: released}
     with pytest.raises(StudyError, match=r"smoke/nowhere is no finished run .* train it first"):

@@ -47,9 +47,11 @@ class Look:
 def explorable() -> dict[str, Run]:
     """The finished runs with attention whose networks are on this machine, by `STUDY/RUN`."""
     runs = {}
-    for file in sorted(paths.RESULTS.glob("*/runs/**/model.keras")):
+    for file in sorted(paths.RESULTS.glob("*/runs/**/metrics.json")):
+        if not (file.parent / "model.keras").exists():
+            continue
         run = Run.check(read_json(file.parent / "params.json"), str(file.parent / "params.json"))
-        if run.arm in ("released", "paper") and (run.folder / "metrics.json").exists():
+        if run.arm in ("released", "paper"):
             runs[f"{run.study}/{run.id}"] = run
     return runs
 
