@@ -8,7 +8,7 @@ from soft_attention.errors import StudyError
 study = Study.load(Path(config.get("study", "demo")).stem)  # a name in params/, also given as params/NAME.yaml
 results = paths.RESULTS / study.name
 runs = {run.id: run for run in study.runs()}
-memory = 5000  # MiB for a run: the kept ones show 1,500 to 6,100, with the kept features that were mapped
+memory = 5000  # MiB for a run: records of frozen ones show up to 6,100, but all except 600 of it is mapped features
 stage = "python -m soft_attention.study.stages"
 
 for run in runs.values():

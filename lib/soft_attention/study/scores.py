@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from sklearn import metrics
 
 ISIC2017_CLASSES = frozenset({"melanoma", "nevus", "seborrheic_keratosis"})
@@ -152,12 +151,8 @@ def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) 
 
 
 def _auc(positive: np.ndarray, scores: np.ndarray) -> float:
-    """The area under the ROC curve, by midranks; NaN where only one kind of image is present."""
-    positives, negatives = positive.sum(), (~positive).sum()
-    if not positives or not negatives:
-        return np.nan
-    won = rankdata(scores)[positive].sum() - positives * (positives + 1) / 2
-    return won / (positives * negatives)
+    """The area under the ROC curve; NaN where only one kind of image is present."""
+    return _weighted_auc(np.ones((1, len(scores))), positive, scores)[0]
 
 
 def _weighted(auc: np.ndarray, share: np.ndarray) -> np.ndarray:
