@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics
 
 from soft_attention import paths
 from soft_attention.study import comparison, figures, files, ledger, records
@@ -138,12 +139,20 @@ def test_a_unit_whose_scale_fell_below_zero_is_named(make_runs, analysis):
 
 
 def test_melanoma_gains_are_paired_and_counted_by_seed(make_runs):
-    runs = make_runs()
-    areas = {("baseline", 0): 0.5, ("baseline", 1): 0.6, ("released", 0): 0.6, ("released", 1): 0.4}
+    runs = make_runs(folds=(0,))
+    areas = {}
+    for run in runs.itertuples():
+        table = records.read_predictions(run.folder)
+        areas[run.arm, run.seed] = metrics.roc_auc_score(table["label"] == "mel", table["mel"])
     runs["per_class"] = [{"mel": {"auc": areas[run.arm, run.seed]}} for run in runs.itertuples()]
     (row,) = comparison.melanoma_table({"frozen": runs}).to_dict("records")
-    assert row["auc"] == pytest.approx(0.5) and row["gain"] == pytest.approx(-0.05)
-    assert (row["arm"], row["seeds"], row["seeds_above"]) == ("released", 2, 1)
+    assert row["auc"] == pytest.approx(areas["released", 0])
+    assert row["gain"] == pytest.approx(areas["released", 0] - areas["baseline", 0]) and row["low"] > 0
+    assert row["low"] < row["gain"] < row["high"]
+    assert (row["arm"], row["seeds"], row["seeds_above"]) == ("released", 2, 2)
+    half = runs.drop(runs[(runs["arm"] == "baseline") & (runs["seed"] == 1)].index)
+    assert comparison.melanoma_table({"frozen": half})["seeds"].tolist() == [1]
+    assert comparison.melanoma_table({"frozen": runs[runs["arm"] == "released"]}).empty
     runs["classes"] = [["a", "b"]] * len(runs)
     assert comparison.melanoma_table({"frozen": runs}).empty
 

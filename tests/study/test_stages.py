@@ -99,10 +99,12 @@ def test_the_page_needs_no_network_and_shows_no_code(tmp_path):
         new_markdown_cell("# Title"),
         new_code_cell("secret_code()", outputs=[nbformat.v4.new_output("stream", text="a result")], execution_count=1),
         new_markdown_cell("only for people at work", metadata={"tags": ["setup"]}),
+        new_code_cell("x", metadata={"tags": ["injected-parameters"]}, id="a-random-name"),
     ]
     nbformat.write(new_notebook(cells=cells, metadata={"title": "A page"}), tmp_path / "n.ipynb")
     page = stages.html_page(tmp_path / "n.ipynb")
     assert "a result" in page and "<title>A page</title>" in page
     assert "secret_code" not in page and "only for people at work" not in page
+    assert "a-random-name" not in page, "two reports of the same results would differ"
     for fetched in ('src="http', "src='http", 'href="http', "from 'http", 'from "http', "import('http"):
         assert fetched not in page

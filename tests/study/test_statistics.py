@@ -21,6 +21,7 @@ from soft_attention.study.statistics import (
     SUPPORTED,
     UNDECIDED,
     Difference,
+    auc_contributions,
     bootstrap_mean,
     bootstraps_of_change,
     corrected_t,
@@ -449,6 +450,21 @@ def test_delong_with_lesions_counts_copies_once():
     tripled = [np.repeat(values, 3) for values in (positive, first, second, np.arange(80))]
     assert delong(*tripled).standard_error == pytest.approx(once.standard_error)
     assert delong(*tripled[:3]).standard_error < 0.6 * once.standard_error
+
+
+@pytest.mark.parametrize("decimals", [None, 0])
+def test_contributions_to_an_area_have_its_difference_as_mean_and_its_error(decimals):
+    positive, first, second = some_scores(np.random.default_rng(5), 1200, decimals)
+    lesions = np.arange(1200) // 2
+    expected = delong(positive, first, second, lesions)
+    contributions = auc_contributions(positive, first, second)
+    assert contributions.mean() == pytest.approx(expected.estimate)
+    table = pd.DataFrame({"image_id": range(1200), "lesion_id": lesions, "seed": 0, "value": contributions})
+    found = bootstrap_mean(table, "value", 4000)
+    assert found.standard_error == pytest.approx(expected.standard_error, rel=0.05)
+    assert found.interval() == pytest.approx(expected.interval(), abs=0.003)
+    with pytest.raises(ValueError, match="a positive image and another one"):
+        auc_contributions(np.ones(1200), first, second)
 
 
 @settings(max_examples=30, deadline=None)

@@ -185,24 +185,27 @@ def scale_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """How well melanoma is told from the rest: its AUC, means over the runs, and what an arm gains over the baseline.
 
-    Columns: part, backbone, arm, auc, and without an interval: gain, the mean over seeds and folds, and of how many
-    seeds it is above 0. Without a class of melanoma, or without a baseline, there are no rows.
+    Columns: part, backbone, arm, auc; gain with low and high, for other lesions and other trainings; of how many seeds,
+    and in how many the gain is above 0. Without a class of melanoma, or without a baseline, there are no rows.
     """
-    rows = []
+    cases = []
     for name, part in parts.items():
         melanoma = next((each for each in MELANOMA if each in part["classes"].iloc[0]), None)
-        if melanoma is None:
-            continue
-        auc = part.assign(auc=[float(found[melanoma]["auc"]) for found in part["per_class"]])
-        for (backbone, arm), runs in auc.groupby(["backbone", "arm"], sort=False):
-            partners = auc[(auc["backbone"] == backbone) & (auc["arm"] == "baseline")]
-            pairs = runs.merge(partners[["seed", "fold", "auc"]], on=["seed", "fold"], suffixes=("", "_of_baseline"))
-            if arm != "baseline" and len(pairs):
-                gains = (pairs["auc"] - pairs["auc_of_baseline"]).groupby(pairs["seed"]).mean()
-                row = {"part": name, "backbone": backbone, "arm": arm, "auc": runs["auc"].mean()}
-                row |= {"gain": gains.mean(), "seeds": len(gains), "seeds_above": int((gains > 0).sum())}
-                rows.append(row)
-    return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", "gain", "seeds", "seeds_above"])
+        for (backbone, arm), runs in part.groupby(["backbone", "arm"], sort=False):
+            paired = complete(part[part["backbone"] == backbone], (arm, "baseline"))
+            if melanoma and arm != "baseline" and len(paired):
+                auc = np.mean([found[melanoma]["auc"] for found in runs["per_class"]])
+                cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, melanoma))
+
+    def row(place: dict, paired: pd.DataFrame, melanoma: str) -> dict:
+        gains = _auc_gains(paired, place["arm"], "baseline", melanoma)
+        gain, by_seed = statistics.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
+        found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
+        return place | found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(row, *zip(*cases, strict=True))) if cases else []
+    return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", "gain", "low", "high", "seeds", "seeds_above"])
 
 
 def verdicts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame:
@@ -254,6 +257,19 @@ def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple
             paired = complete(runs[runs["backbone"] == backbone], (arm, reference))
             if len(paired):
                 yield (backbone, arm, reference), paired
+
+
+def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> pd.DataFrame:
+    """image_id, lesion_id, seed and the image's contribution to the difference in AUC of its seed and fold: `gain`."""
+    one, other = (
+        predictions_of(runs[runs["arm"] == each]).sort_values(["seed", "fold", "image_id"], ignore_index=True)
+        for each in (arm, reference)
+    )
+    gain = [
+        statistics.auc_contributions(one["label"][rows] == positive, one[positive][rows], other[positive][rows])
+        for rows in one.groupby(["seed", "fold"]).groups.values()
+    ]
+    return one[["image_id", "lesion_id", "seed"]].assign(gain=np.concatenate(gain))
 
 
 def _scale_at_most_0(runs: pd.DataFrame) -> str:

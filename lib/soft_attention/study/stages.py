@@ -45,6 +45,7 @@ body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
 </style>
 {%- endblock -%}
 """
+WORKING = {"setup", "injected-parameters"}  # tags of cells that nobody reads
 SHOWN = ("epoch ", "resumed ", "restarted: ", "report: ")
 
 
@@ -139,7 +140,7 @@ def html_page(notebook: Path) -> str:
         embed_images=True,
     )
     content = nbformat.read(notebook, as_version=4)
-    content.cells = [cell for cell in content.cells if "setup" not in cell.metadata.get("tags", [])]
+    content.cells = [cell for cell in content.cells if WORKING.isdisjoint(cell.metadata.get("tags", []))]
     return exporter.from_notebook_node(content, {"metadata": {"name": content.metadata.get("title", notebook.stem)}})[0]
 
 

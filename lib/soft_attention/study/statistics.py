@@ -495,6 +495,29 @@ def delong(
     return AucDifference(areas[0] - areas[1], float(np.sqrt(variance)), auc=areas[0], reference_auc=areas[1])
 
 
+def auc_contributions(positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike) -> np.ndarray:
+    """What each image adds to the difference of two areas under the ROC curve: (N,), whose mean is the difference.
+
+    To first order other images move their mean as they move the difference (the components of `delong`), so that
+    `bootstrap_mean` gives the interval of an area too.
+
+    Args:
+        positive, scores, reference_scores: as in `delong`.
+
+    Raises:
+        ValueError: unequal lengths, or no image of a kind.
+    """
+    positive = np.asarray(positive, bool)
+    first, second = np.asarray(scores, float), np.asarray(reference_scores, float)
+    _check_lengths(positive, first, second)
+    if positive.all() or not positive.any():
+        raise ValueError("an area under the ROC curve needs a positive image and another one")
+    areas, components = zip(*(_placements(positive, values) for values in (first, second)), strict=True)
+    difference = areas[0] - areas[1]
+    of_kind = np.where(positive, positive.sum(), (~positive).sum())
+    return difference + len(positive) * (components[0] - components[1] - difference) / of_kind
+
+
 def _placements(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
     """The AUC, and for each image the share of the other kind that it stands on the right side of (ties half)."""
     ranks = stats.rankdata(scores)
