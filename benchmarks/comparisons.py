@@ -23,6 +23,8 @@ import pandas as pd
 from scipy import stats
 
 from soft_attention.study.statistics import (
+    auc_contributions,
+    bootstrap_mean,
     corrected_t,
     delong,
     mcnemar_midp,
@@ -34,6 +36,7 @@ LESIONS = {"akiec": 228, "bcc": 327, "bkl": 727, "df": 73, "mel": 614, "nv": 540
 RECALL = np.array([0.60, 0.75, 0.65, 0.60, 0.55, 0.85, 0.80])  # of the reference, at the order of published ones
 IMAGES = {1: 5514, 2: 1423, 3: 490, 4: 43}  # lesions by number of images; 4 stands for 4 to 6
 FOLDS, LEVEL = 5, 0.95
+AUC_WORLD = "lesions suit an arm"
 LESION, IMAGE = 0.4, 0.1  # variance of how hard a lesion and an image is for both arms; 1 in all, the rest is noise
 WORLDS = {  # variance of how hard a lesion is for one arm; quality of a run and of a seed, where .1 is about 3 points
     "trainings do not matter": {"lesion_of_arm": 0.1},
@@ -61,10 +64,14 @@ def main() -> None:
         }
         print(f"\n{world}")
         print(comparison(tables))
-    world, many = "lesions suit an arm", 5 * options.datasets
-    print(f"\nmelanoma AUC by DeLong, {many} datasets, {world}")
-    areas = {effect: measure_auc(world, effect, many, options.lesions) for effect in (0.0, options.effect)}
-    print(comparison(areas))
+    many = 5 * options.datasets
+    for trainings in (0.0, 0.01):
+        print(f"\nmelanoma AUC, {many} datasets, {AUC_WORLD}; trainings differ by {trainings:g} in area")
+        areas = {
+            effect: measure_auc(trainings, effect, many, (*sizes[1:], options.draws))
+            for effect in (0.0, options.effect)
+        }
+        print(comparison(areas))
     print(f"\n10,000 draws, 10,015 images, 5 seeds: {seconds_of_bootstrap():.1f} s")
 
 
@@ -164,25 +171,39 @@ def alternatives(found: np.ndarray, drawn: np.ndarray, rng: np.random.Generator)
     }
 
 
-def measure_auc(world: str, effect: float, datasets: int, lesions: int) -> pd.DataFrame:
-    """DeLong's test of one seed, with and without lesions."""
-    rng = np.random.default_rng(round(effect * 1000))
-    return pd.DataFrame([judge_auc(rng, effect, lesions, **WORLDS[world]) for _ in range(datasets)])
+def measure_auc(trainings: float, effect: float, datasets: int, sizes: tuple[int, int, int]) -> pd.DataFrame:
+    """DeLong's test of the first seed, with and without lesions, and the bootstrap of all seeds."""
+    rng = np.random.default_rng([round(effect * 1000), round(trainings * 1000)])
+    return pd.DataFrame([judge_auc(rng, effect, trainings, *sizes) for _ in range(datasets)])
 
 
-def judge_auc(rng: np.random.Generator, effect: float, lesions: int, lesion_of_arm: float) -> dict[str, bool]:
-    """What DeLong's test says of normal scores, those of melanoma being higher."""
+def judge_auc(
+    rng: np.random.Generator, effect: float, trainings: float, lesions: int, seeds: int, draws: int
+) -> dict[str, bool]:
+    """What the tests say of normal scores, those of melanoma being higher; many a lesion suits one arm.
+
+    The true area of a training varies by `trainings` (standard deviation) around its arm's.
+    """
     lesion = lesion_of_images(rng, lesions)
     positive = lesion < lesions * LESIONS["mel"] / sum(LESIONS.values())
-    shared = shared_hardness(rng, lesion)
-    scores = [
-        np.sqrt(2) * stats.norm.ppf(area) * positive
-        + shared
-        + np.sqrt(lesion_of_arm) * rng.normal(size=lesions)[lesion]
-        + np.sqrt(1 - LESION - IMAGE - lesion_of_arm) * rng.normal(size=len(lesion))
-        for area in (0.85 + effect, 0.85)
-    ]
-    differences = {"images as independent": delong(positive, *scores), "lesions": delong(positive, *scores, lesion)}
+    shared, of_arm = shared_hardness(rng, lesion), WORLDS[AUC_WORLD]["lesion_of_arm"]
+    suits = np.sqrt(of_arm) * rng.normal(size=(2, lesions))[:, lesion]
+
+    def scores(area: float, suits: np.ndarray) -> np.ndarray:
+        noise = np.sqrt(1 - LESION - IMAGE - of_arm) * rng.normal(size=len(lesion))
+        return np.sqrt(2) * stats.norm.ppf(area + trainings * rng.normal()) * positive + shared + suits + noise
+
+    by_seed = [(scores(0.85 + effect, suits[0]), scores(0.85, suits[1])) for _ in range(seeds)]
+    images = {"image_id": np.arange(len(lesion)), "lesion_id": lesion}
+    gains = pd.concat(
+        pd.DataFrame(images | {"seed": seed, "gain": auc_contributions(positive, *pair)})
+        for seed, pair in enumerate(by_seed)
+    )
+    differences = {
+        "DeLong, images as independent": delong(positive, *by_seed[0]),
+        "DeLong, lesions": delong(positive, *by_seed[0], lesion),
+        "bootstrap, all seeds": bootstrap_mean(gains, "gain", draws, int(rng.integers(2**32))),
+    }
     covers = {f"covers: {name}": _covers(found.interval(LEVEL), effect) for name, found in differences.items()}
     finds = {f"finds a difference: {name}": found.p_value() < 1 - LEVEL for name, found in differences.items()}
     return covers | finds
