@@ -174,7 +174,7 @@ def test_networks_are_compared_with_those_of_their_own_backbone_only(make_runs, 
     assert (calibrated.backbone + " " + calibrated.arm).tolist() == [
         *("vgg16 baseline", "vgg16 released", "resnet34 baseline", "resnet34 released")
     ]
-    curves = comparison.reliability_curves(runs, CLASSES)
+    curves = comparison.reliability_curves({"frozen": runs.assign(protocol="clean")})
     assert [len(axes.lines) for axes in figures.reliability_plot(curves, "t").axes] == [3, 3]
 
 
@@ -260,7 +260,9 @@ def test_calibration_has_a_row_per_arm_in_their_order(make_runs):
 
 
 def test_reliability_is_drawn_for_every_arm(make_runs):
-    curves = comparison.reliability_curves(make_runs(), CLASSES)
+    runs = make_runs(protocol="clean")
+    curves = comparison.reliability_curves({"frozen": runs, "redraws": runs.assign(protocol="released")})
+    assert curves.part.unique().tolist() == ["frozen"], "images that chose the epoch tell nothing of calibration"
     assert curves.arm.unique().tolist() == ["baseline", "released"]
     images = len(predictions(1))
     for arm, right in (("baseline", 0.5), ("released", 0.9)):
@@ -326,7 +328,7 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
     table = table.droplevel("moves")
     luck = table.loc["luck of split and training"]
     assert luck["accuracy"] == pytest.approx(10, abs=0.8) and luck["range"] == ledger.SPREAD
-    (legend,) = [axes.get_legend() for axes in figures.ledger_plot(table.reset_index(), ledger.METRICS, "t").axes[-1:]]
+    (legend,) = figures.ledger_plot(table.reset_index(), ledger.METRICS, "t").legends
     assert [text.get_text() for text in legend.get_texts()] == [ledger.INTERVAL, ledger.SPREAD]
 
 

@@ -73,7 +73,7 @@ def test_verdicts_are_drawn_in_points_and_open_where_nothing_is_tested():
 
 
 def test_overlap_is_drawn_over_the_share_of_the_map_that_counts():
-    place = {"backbone": "mobilenet", "arm": "paper"}
+    place = {"part": "", "backbone": "mobilenet", "arm": "paper"}
     curves = pd.DataFrame([{"map": "attention", "0.5": 0.3, "0.9": 0.1}, {"map": "uniform", "0.5": 0.2, "0.9": 0.05}])
     (axes,) = figures.iou_plot(curves.assign(**place), "t").axes
     drawn = {line.get_label(): line.get_xydata().round(6).tolist() for line in axes.lines}
@@ -81,10 +81,22 @@ def test_overlap_is_drawn_over_the_share_of_the_map_that_counts():
 
 
 def test_several_trainings_of_an_arm_are_faint_and_their_mean_is_strong():
-    history = pd.DataFrame({"epoch": [1, 2], "validation_loss": [2.0, 1.0]})
-    longer = pd.DataFrame({"epoch": [1, 2, 3], "validation_loss": [4.0, 2.0, 1.0]})
-    histories = {("a", "paper", 0): history, ("a", "paper", 1): longer, ("a", "baseline", 0): history}
-    (axes,) = figures.learning_curves(histories, "validation", "t").axes
+    runs = [("paper", 0, [2.0, 1.0]), ("paper", 1, [4.0, 2.0, 1.0]), ("baseline", 0, [2.0, 1.0])]
+    losses = [
+        {"part": "", "backbone": "vgg16", "arm": arm, "seed": seed, "fold": 0, "epoch": epoch + 1, "loss": loss}
+        for arm, seed, losses in runs
+        for epoch, loss in enumerate(losses)
+    ]
+    (axes,) = figures.learning_curves(pd.DataFrame(losses), "t").axes
     drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines if not line.get_label().startswith("_")}
     assert drawn == {"baseline": [2, 1], "paper": [3, 1.5, 1]}
     assert sum(line.get_alpha() is not None for line in axes.lines) == 2
+
+
+def test_panels_are_named_by_what_tells_them_apart():
+    columns = ("part", "backbone", "arm")
+    table = pd.DataFrame([("a", "vgg16", "paper"), ("b", "vgg16", "paper"), ("a", "vgg16", "paper")], columns=columns)
+    assert {name: len(rows) for name, rows in figures.by_panel(table, columns).items()} == {"a": 2, "b": 1}
+    assert list(figures.by_panel(table[1:2], columns)) == ["VGG16\npaper"]
+    figure = figures.mean_maps(dict.fromkeys("abcde", np.ones((2, 2))), "t", columns=3)
+    assert [axes.get_title("center") for axes in figure.axes[:5]] == list("abcde")

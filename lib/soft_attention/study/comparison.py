@@ -156,14 +156,22 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
     return _means(rows)
 
 
-def reliability_curves(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """`calibration.reliability` of each backbone and arm over all its test predictions: backbone, arm, its columns."""
+def reliability_curves(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """`calibration.reliability` of each part, backbone and arm over all its test predictions.
+
+    Columns: part, backbone, arm and those of `calibration.reliability`. A test set that chose the epoch is left out.
+    """
     curves = []
-    for (backbone, arm), rows in runs.groupby(["backbone", "arm"]):
-        table = predictions_of(rows)
-        table["image_id"] += " " + table["seed"].astype(str)  # once per seed
-        curves.append(calibration.reliability(table, classes).assign(backbone=backbone, arm=arm))
-    return tables.ordered(pd.concat(curves))
+    for name, part in parts.items():
+        of_part = []
+        for (backbone, arm), rows in part[part["protocol"] != "released"].groupby(["backbone", "arm"]):
+            table = predictions_of(rows)
+            table["image_id"] += " " + table["seed"].astype(str)  # once per seed
+            found = calibration.reliability(table, part["classes"].iloc[0])
+            of_part.append(found.assign(part=name, backbone=backbone, arm=arm))
+        if of_part:
+            curves.append(tables.ordered(pd.concat(of_part)))
+    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 
 
 def scale_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

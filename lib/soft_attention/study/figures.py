@@ -1,7 +1,8 @@
 """The figures of the notebooks. Every function returns a matplotlib figure and draws nothing by itself."""
 
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -167,15 +168,13 @@ def one_look(look, classes: Sequence[str], mask: np.ndarray | None, title: str, 
     return figure
 
 
-def mean_maps(maps: Mapping[str, np.ndarray], title: str) -> Figure:
+def mean_maps(maps: Mapping[str, np.ndarray], title: str, columns: int = 6) -> Figure:
     """Average maps `(H, W)`, each scaled to a mean of 1: where a method looks on average. Shows no photo."""
-    figure, row = plt.subplots(1, len(maps), figsize=(2.3 * len(maps), 2.9), squeeze=False)
-    for axes, (name, values) in zip(row[0], maps.items(), strict=True):
+    figure, panels = _panels(maps, (1.9, 2.1), title, columns)
+    for axes, values in zip(panels, maps.values(), strict=True):
         shown = axes.imshow(values / max(values.mean(), 1e-12), cmap=MAP_COLOURS, vmin=0, vmax=TIMES_UNIFORM)
-        axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
         axes.set(xticks=[], yticks=[])
-    figure.colorbar(shown, ax=row, shrink=0.7, location="bottom", label="times a uniform map")
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    figure.colorbar(shown, ax=panels, shrink=0.6, aspect=40, location="bottom", label="times a uniform map")
     return figure
 
 
@@ -189,47 +188,46 @@ def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) 
 
 
 def iou_plot(curves: pd.DataFrame, title: str) -> Figure:
-    """How far the highest places of a map are the lesion: a panel per backbone and arm, a line per way to look.
+    """How far the highest places of a map are the lesion: a panel per part, backbone and arm, a line per way to look.
 
-    `curves`: from `attention_tables.iou_table`, of one part.
+    `curves`: from `attention_tables.iou_table`.
     """
-    arms = curves.groupby(["backbone", "arm"], sort=False)
+    arms = by_panel(curves, ("part", "backbone", "arm"))
     kept = [name for name in curves if name.startswith("0.")]
     shares = [100 * (1 - float(quantile)) for quantile in kept]
-    figure, row = plt.subplots(1, len(arms), figsize=(3 * len(arms) + 2.4, 3.2), sharey=True, squeeze=False)
-    for axes, ((backbone, arm), ways) in zip(row[0], arms, strict=True):
+    figure, panels = _panels(arms, (2.4, 2.3), title, sharey=True)
+    for axes, ways in zip(panels, arms.values(), strict=True):
         for way in ways.itertuples():
             line = {"color": WAY_COLOURS.get(way.map, "0.5"), "linewidth": 2.2 if way.map == "attention" else 1.2}
             axes.plot(shares, ways.loc[way.Index, kept], marker=".", label=way.map, **line)
-        axes.set_title(f"{BACKBONES[backbone].title}, {arm}", fontsize=9, fontweight="normal", loc="center")
-        axes.set(xlabel="highest pixels of the map that count (%)", ylim=(0, None))
-    row[0][0].set_ylabel("mean IoU with the lesion")
-    row[0][-1].legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        axes.set_ylim(0, None)
+    figure.supxlabel("highest pixels of the map that count (%)", fontsize=10)
+    figure.supylabel("mean IoU with the lesion", fontsize=10)
+    _legend(figure, panels)
     return figure
 
 
-def learning_curves(histories: Mapping[tuple, pd.DataFrame], subset: str, title: str) -> Figure:
-    """The loss of `subset` over the epochs, by run (backbone, arm, ...): a panel per backbone, a colour per arm.
+def learning_curves(losses: pd.DataFrame, title: str) -> Figure:
+    """The loss over the epochs: a panel per part and backbone, a colour per arm.
 
     Where an arm was trained several times, each training is a faint line and their mean the strong one.
+
+    `losses`: from `records.load_losses`.
     """
-    backbones, loss = list(dict.fromkeys(backbone for backbone, *_ in histories)), f"{subset}_loss"
-    figure, row = plt.subplots(1, len(backbones), figsize=(2.3 * len(backbones) + 1.8, 3), squeeze=False, sharey=True)
-    for axes, backbone in zip(row[0], backbones, strict=True):
+    parts = by_panel(losses, ("part", "backbone"))
+    figure, panels = _panels(parts, (2.4, 2.3), title)
+    for axes, runs in zip(panels, parts.values(), strict=True):
         for arm, colour in ARM_COLOURS.items():
-            runs = [history for key, history in histories.items() if key[:2] == (backbone, arm)]
-            for history in runs if len(runs) > 1 else ():
-                axes.plot(history["epoch"], history[loss], color=colour, alpha=0.2, linewidth=0.7)
-            if runs:
-                mean = pd.concat(runs).groupby("epoch")[loss].mean()
+            trainings = [run for _, run in runs[runs["arm"] == arm].groupby(["seed", "fold"])]
+            for run in trainings if len(trainings) > 1 else ():
+                axes.plot(run["epoch"], run["loss"], color=colour, alpha=0.2, linewidth=0.7)
+            if trainings:
+                mean = pd.concat(trainings).groupby("epoch")["loss"].mean()
                 axes.plot(mean.index, mean, color=colour, marker=".", label=arm)
-        axes.set_title(backbone, fontsize=9, fontweight="normal")
-        axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    row[0, 0].set_ylabel(f"{subset} loss (nats)")
-    row[0, -1].legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("loss (nats)", fontsize=10)
+    _legend(figure, panels)
     return figure
 
 
@@ -284,22 +282,21 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
 
 
 def reliability_plot(curves: pd.DataFrame, title: str) -> Figure:
-    """Accuracy beside confidence of each arm, one panel per backbone; the diagonal is honest.
+    """Accuracy beside confidence of each arm, one panel per part and backbone; the diagonal is honest.
 
     `curves`: from `comparison.reliability_curves`.
     """
-    groups = curves.dropna().groupby("backbone", sort=False)
-    figure, row = plt.subplots(1, len(groups), figsize=(3.2 * len(groups) + 1, 3.6), sharey=True, squeeze=False)
-    for axes, (backbone, arms) in zip(row[0], groups, strict=True):
+    parts = by_panel(curves.dropna(), ("part", "backbone"))
+    figure, panels = _panels(parts, (2.4, 2.5), title, sharey=True)
+    for axes, arms in zip(panels, parts.values(), strict=True):
         axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="as sure as right")
         for arm, table in arms.groupby("arm", sort=False):
             place = table["confidence"], table["accuracy"]
             axes.plot(*place, marker="o", markersize=3, color=ARM_COLOURS[arm], label=arm)
-        axes.set(xlabel="confidence of the called class", xlim=(0, 1), ylim=(0, 1))
-        axes.set_title(BACKBONES[backbone].title, fontsize=9, fontweight="normal", loc="center")
-    row[0][0].set_ylabel("share called correctly")
-    row[0][-1].legend(fontsize=8)
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+    figure.supxlabel("confidence of the called class", fontsize=10)
+    figure.supylabel("share called correctly", fontsize=10)
+    _legend(figure, panels)
     return figure
 
 
@@ -327,11 +324,45 @@ def ledger_plot(
         axes.set_xlabel("points")
     several = entries["backbone"].nunique() > 1
     row[0].set(yticks=place, yticklabels=(entries["backbone"] + ": " if several else "") + entries["entry"])
-    handles = {label: handle for axes in row for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    row[-1].legend(handles.values(), handles, fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    _legend(figure, row)
     row[0].invert_yaxis()
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
+
+
+def by_panel(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The rows of each panel of a figure, by its title: what of `columns`, part first, is not the same everywhere."""
+    telling = [name for name in columns if table[name].nunique() > 1] or columns[1:]
+    panels = {}
+    for key, rows in table.groupby(list(columns), sort=False):
+        words = dict(zip(columns, key, strict=True))
+        words["backbone"] = BACKBONES[words["backbone"]].title
+        panels["\n".join(words[name] for name in telling)] = rows
+    return panels
+
+
+def _panels(
+    names: Collection[str], size: tuple[float, float], title: str, columns: int = 4, **shared
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each of its `names`, row by row, each of `size` (inches)."""
+    columns = min(columns, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(size[0] * columns + 1, size[1] * rows + 0.5), squeeze=False, **shared
+    )
+    for axes in grid.flat[len(names) :]:
+        axes.remove()
+    panels = list(grid.flat[: len(names)])
+    for axes, name in zip(panels, names, strict=True):
+        axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure, panels
+
+
+def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One legend beside the panels, of all that is drawn in any of them."""
+    drawn = {label: mark for axes in panels for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(drawn.values(), drawn, fontsize=8, loc="outside right upper")
 
 
 def _picture(axes: Axes, image: np.ndarray, mask: np.ndarray | None = None) -> None:

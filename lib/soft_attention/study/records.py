@@ -21,6 +21,7 @@ from soft_attention.model.networks import learned_scale
 from soft_attention.study import scores
 from soft_attention.study.config import Run, Study, changes
 from soft_attention.study.files import named_if_damaged, read_json, write_json, write_table
+from soft_attention.vocabulary import CHOOSING
 
 FILES = (
     "params.json",
@@ -180,6 +181,26 @@ def by_part(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
         part if part and several[part] == 1 else "-".join(filter(None, (part, Path(dataset).name, protocol))): rows
         for (part, dataset, protocol), rows in runs.groupby(keys, sort=False)
     }
+
+
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of runs with the names of `by_part` in its column part."""
+    return pd.concat([rows.assign(part=name) for name, rows in by_part(table).items()]) if len(table) else table
+
+
+def load_losses(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The loss of the images that choose the epoch, a row per run and epoch, of `parts` from `by_part`.
+
+    Columns: part, backbone, arm, seed, fold, epoch, loss.
+    """
+    histories = []
+    for name, part in parts.items():
+        for run in part.itertuples():
+            history = read_history(run.folder)
+            losses = pd.DataFrame({"epoch": history["epoch"], "loss": history[f"{CHOOSING[run.protocol]}_loss"]})
+            place = {"backbone": run.backbone, "arm": run.arm, "seed": run.seed, "fold": run.fold}
+            histories.append(losses.assign(part=name, **place))
+    return pd.concat(histories, ignore_index=True)
 
 
 def load_attention(plan: Study) -> pd.DataFrame:
