@@ -178,6 +178,23 @@ def test_networks_are_compared_with_those_of_their_own_backbone_only(make_runs, 
     assert [len(axes.lines) for axes in figures.reliability_plot(curves, "t").axes] == [3, 3]
 
 
+def test_validation_images_choose_between_settings_run_by_run(make_runs):
+    high, low = make_runs("high", arms={"baseline": 0.5, "paper": 0.4}), make_runs("low", seeds=(0,), folds=(0, 1))
+    low = pd.concat([low, make_runs("low", arms={"paper": 0.7}, seeds=(0,))])
+    asked = Analysis(comparisons=[("paper", "baseline")], draws=100, alternatives=["high", "low"])
+    ((name, chosen),) = comparison.preferred({"high": high, "low": low}, asked).items()
+    assert name == "high or low"
+    assert chosen[["arm", "seed", "fold", "part"]].to_numpy().tolist() == [
+        ["baseline", 0, 0, "high"],  # alike in both parts
+        ["baseline", 0, 1, "high"],
+        ["paper", 0, 0, "low"],
+        ["paper", 0, 1, "low"],
+    ]
+    table = comparison.comparisons_table(chosen, CLASSES, asked)
+    assert table["difference"].tolist() == pytest.approx([0.2, 0.2], abs=0.02) and set(table["seeds"]) == {1}
+    assert not comparison.preferred({"high": high}, asked)
+
+
 def test_parts_without_a_comparison_or_with_a_leak_answer_nothing(make_runs, analysis):
     parts = {
         "asked": make_runs("asked", leak=False),
@@ -285,7 +302,7 @@ def test_the_ledger_finds_what_was_put_in(make_runs):
     table = table.set_index("entry")
     assert table.loc["attention itself", "balanced_accuracy"] == pytest.approx(10, abs=0.8)
     assert table.loc["leakage, all tested lesions", "balanced_accuracy"] == pytest.approx(20, abs=0.8)
-    assert table["trainings"].tolist() == [4, 4, 4, 8, 8, 8]
+    assert table["replicates"].tolist() == [4, 4, 4, 8, 8, 8]
     assert table.loc["leakage, lesions that leak", "images"] == sum(lesion % 3 == 0 for lesion in range(LESIONS))
     assert table.loc["melanoma weight 5", "balanced_accuracy"] == pytest.approx(-10, abs=0.8)
     clean = pd.concat([predictions(0.5, fold, 2) for fold in (0, 1)])
@@ -346,7 +363,7 @@ def test_runs_without_a_partner_leave_their_entries_out(make_runs):
     some = pd.concat([frozen, frozen.assign(arm="released", folder=alone["folder"][:2].to_list())])
     table = ledger.ledger({"frozen": some, "melanoma_weight": alone})
     (row,) = table[table["entry"] == "melanoma weight 5"].to_dict("records")
-    assert row["trainings"] == 2 and row["balanced_accuracy"] == 0  # seed 1 has no partner
+    assert row["replicates"] == 2 and row["balanced_accuracy"] == 0  # seed 1 has no partner
 
 
 def test_the_replicate_of_a_score_is_the_seed_and_not_the_arm(make_runs):

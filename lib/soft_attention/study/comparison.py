@@ -95,6 +95,26 @@ def comparisons_table(
     return pd.DataFrame(rows)
 
 
+def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str, pd.DataFrame]:
+    """Of the parts that are alternatives, for each arm, seed and fold the run that its validation images prefer.
+
+    By the endpoint; of two alike runs the first. A place that not all of the parts have is left out. The column part
+    keeps where a run came from; the name of the whole is that of the parts. Nothing where a part has no run.
+    """
+    names = analysis.alternatives
+    if not names or not parts.keys() >= set(names):
+        return {}
+    place = ["backbone", "arm", "seed", "fold"]
+    runs = pd.concat([parts[name] for name in names])
+    runs = runs[runs.groupby(place)["part"].transform("nunique") == len(names)].reset_index(drop=True)
+    validation = [
+        scores.score(records.read_predictions(run.folder, "validation"), run.classes)[analysis.endpoint]
+        for run in runs.itertuples()
+    ]
+    best = runs.assign(validation=validation).groupby(place, sort=False)["validation"].idxmax()
+    return {" or ".join(names): runs.loc[best.to_numpy()].reset_index(drop=True)}
+
+
 def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) -> pd.DataFrame:
     """The comparisons by other tests, each with its own idea of chance.
 

@@ -253,6 +253,9 @@ class Analysis(_Strict):
     margins: dict[str, float] = Field(
         {"accuracy": 0.01, "balanced_accuracy": 0.02}, description="differences below these count as none"
     )
+    alternatives: list[str] = Field(
+        [], description="parts of one grid in other settings, among which validation images choose run by run"
+    )
     draws: int = Field(10_000, ge=100, description="of the bootstrap")
     perturbed_images: int = Field(14, ge=1, description="images of a run that insertion and deletion are measured on")
 
@@ -309,6 +312,8 @@ class Study(_Strict):
                     if value not in there:
                         known(str(value), map(str, there), f"{axis} of this study")
                         raise ValueError(f"{axis} {value!r} is not of the type of {axis}s and never met")
+        for part in self.analysis.alternatives:
+            known(part, self.parts, "part of this study")
         return self
 
     @classmethod

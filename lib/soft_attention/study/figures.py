@@ -276,7 +276,7 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     several = verdicts["backbone"].nunique() > 1
     names = (verdicts["backbone"] + ": " if several else "") + verdicts["arm"] + " - " + verdicts["reference"]
     axes.set(yticks=place, yticklabels=names, ylim=(place.max() + 0.7, place.min() - 1.6), xlabel=label)
-    axes.set_title("What attention adds, with 95 % intervals (open mark: no test of attention)")
+    axes.set_title("Differences between arms, with 95 % intervals (open mark: no test of attention)")
     axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     return figure
 

@@ -33,8 +33,9 @@ def ledger(parts: Parts) -> pd.DataFrame:
             their entries out, and without `frozen` there are none.
 
     Returns:
-        Columns: backbone, moves (`GAIN` or `SCORE`, in this order), entry, compared (what with what), trainings (of the
-        first), images, range (what low and high are: `INTERVAL`, over lesions and seeds, or `SPREAD`), and for each of
+        Columns: backbone, moves (`GAIN` or `SCORE`, in this order), entry, compared (what with what), replicates (pairs
+        of trainings where a gain is moved, else trainings), images, range (what low and high are: `INTERVAL`, over
+        lesions and seeds, or `SPREAD`), and for each of
         `METRICS` the points, low and high.
     """
     parts = {name: runs[runs["dataset"] == "ham10000"] for name, runs in parts.items()}
@@ -131,7 +132,7 @@ def _redraws(runs: pd.DataFrame, _: pd.DataFrame) -> Iterator[dict]:
     gains = redraw_gains(both) if len(both) else ()
     if len(gains) > 2:
         compared = f"gain by attention in each of {len(gains)} draws of the authors' split, each trained anew"
-        row = {"moves": GAIN, "entry": "luck of split and training", "compared": compared, "trainings": len(gains)}
+        row = {"moves": GAIN, "entry": "luck of split and training", "compared": compared, "replicates": len(gains)}
         row |= {"images": int(runs["n_images"].iloc[0]), "range": SPREAD}
         for metric in METRICS:
             low, high = np.quantile(gains[metric], [0.025, 0.975])
@@ -210,7 +211,7 @@ def _gain(
 def _row(
     moves: str, entry: str, compared: str, table: pd.DataFrame, found: Mapping[str, statistics.Difference]
 ) -> dict:
-    counts = {"trainings": len(table[["seed", "fold"]].drop_duplicates()), "images": table["image_id"].nunique()}
+    counts = {"replicates": len(table[["seed", "fold"]].drop_duplicates()), "images": table["image_id"].nunique()}
     row = {"moves": moves, "entry": entry, "compared": compared} | counts | {"range": INTERVAL}
     for name, difference in found.items():
         low, high = difference.interval()

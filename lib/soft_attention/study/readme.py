@@ -24,8 +24,8 @@ Tables = Mapping[str, pd.DataFrame]
 def main_result(study: str = STUDY) -> str:
     """The answer of a study as Markdown: how far it is, verdicts with their scale, the ledger, where the networks look.
 
-    One row per part that compares arms, and one for its outside test set if it has one; of the comparisons those with
-    the baseline.
+    One row per part that compares arms, one for its outside test set if it has one, and one for parts among which
+    validation images choose.
     """
     plan = Study.load(study)
     parts = records.by_part(records.load_runs(plan))
@@ -34,11 +34,12 @@ def main_result(study: str = STUDY) -> str:
     tables = {}
     for name in answers:
         tables |= {name: answers[name]} | ({name + OUTSIDE: outside[name]} if name in outside else {})
+    tables |= comparison.answers(comparison.preferred(parts, plan.analysis), plan.analysis)
     finished = f"{sum(map(len, parts.values()))} of the {len(plan.runs())} runs of the study `{study}` are finished."
     lines = [
         finished + _open(plan, {name: parts[name] for name in answers}),
         "",
-        f"Points of {LABELS[plan.analysis.endpoint]} above the baseline, with their 95 % interval:",
+        f"Differences of {LABELS[plan.analysis.endpoint]} in points (hundredths), with their 95 % interval:",
         "",
         *_difference_lines(tables, parts, plan),
         "",
@@ -74,19 +75,27 @@ def _open(plan: Study, parts: Tables) -> str:
 
 
 def _difference_lines(tables: Tables, parts: Tables, plan: Study) -> list[str]:
-    arms = [arm for arm, reference in plan.analysis.comparisons if reference == BASELINE]
+    compared = list(plan.analysis.comparisons)
     lines = [
-        f"| part of the study | {' | '.join(f'{arm} - {BASELINE}' for arm in arms)} |",
-        "|---" * (1 + len(arms)) + "|",
+        f"| part of the study | {' | '.join(f'{arm} - {reference}' for arm, reference in compared)} |",
+        "|---" * (1 + len(compared)) + "|",
     ]
     for name, table in tables.items():
-        cells = dict.fromkeys(arms, "not run")
-        rows = table[(table["metric"] == plan.analysis.endpoint) & (table["reference"] == BASELINE)]
-        for row in rows.itertuples():
-            cells[row.arm] = _cell(row)
-        scale = "" if name.endswith(OUTSIDE) else f"<br><sub>{_scale(parts[name])}</sub>"
-        lines.append(f"| `{name.removesuffix(OUTSIDE)}`{OUTSIDE * (not scale)}{scale} | {' | '.join(cells.values())} |")
+        cells = dict.fromkeys(compared, "not run")
+        for row in table[table["metric"] == plan.analysis.endpoint].itertuples():
+            cells[row.arm, row.reference] = _cell(row)
+        lines.append(f"| {_part(name, parts)} | {' | '.join(cells.values())} |")
     return lines
+
+
+def _part(name: str, parts: Tables) -> str:
+    if name.endswith(OUTSIDE):
+        return f"`{name.removesuffix(OUTSIDE)}`{OUTSIDE}"
+    if name not in parts:
+        return (
+            f"`{name.replace(' or ', '` or `')}`<br><sub>for each run the one that its validation images prefer</sub>"
+        )
+    return f"`{name}`<br><sub>{_scale(parts[name])}</sub>"
 
 
 def _cell(row) -> str:
@@ -186,10 +195,11 @@ def _scale(part: pd.DataFrame) -> str:
     first = part.iloc[0]
     seeds, folds = part["seed"].nunique(), part["fold"].nunique()
     trainings = f"{seeds} seed{'s' * (seeds > 1)}{f' x {folds} folds' * (folds > 1)}"
+    chosen = ", epoch chosen on the test images" * (first.protocol == "released")
     balanced = part[part["arm"] == BASELINE]["balanced_accuracy"].mean()
     return (
-        f"{first.dataset}, {BACKBONES[first.backbone].title}, {first.scale}; protocol {first.protocol}, {trainings}; "
-        f"images: {first.images}; baseline {balanced:.3f}"
+        f"{first.dataset}, {BACKBONES[first.backbone].title}, {first.scale}; protocol {first.protocol}{chosen}, "
+        f"{trainings}; images: {first.images}; baseline {balanced:.3f}"
     )
 
 
