@@ -19,9 +19,13 @@ find_python() {
     fail "no Python 3.11, 3.12 or 3.13 with the venv module was found on PATH: install one"
 }
 
+has_this_study() {  # PYTHON: not that of another checkout, from which .venv/ was copied or which conda has installed
+    "$1" -c 'import os, sys; from soft_attention import paths; sys.exit(not os.path.samefile(paths.ROOT, "."))' 2>/dev/null
+}
+
 set_up_environment() {
     if [ -n "${CONDA_PREFIX:-}" ] && python -c 'import tensorflow, snakemake, papermill' 2>/dev/null; then
-        python -c 'import soft_attention' 2>/dev/null || python -m pip install --quiet --no-deps --no-build-isolation -e .
+        has_this_study python || python -m pip install --quiet --no-deps --no-build-isolation -e .
     else
         if [ -z "${DEVICE:-}" ]; then
             if nvidia-smi -L 2>/dev/null | grep -q GPU; then DEVICE=gpu; else DEVICE=cpu; fi
@@ -30,7 +34,7 @@ set_up_environment() {
         [ -f "$lock" ] || fail "DEVICE must be cpu or gpu, not '$DEVICE'"
         exec 7>.venv.lock 8>.set_up.lock
         take_lock 8  # two first calls at once: one waits
-        if ! cmp -s "$lock" .venv/installed.lock; then
+        if ! cmp -s "$lock" .venv/installed.lock || ! has_this_study .venv/bin/python; then
             take_lock --nonblock 7 || fail "$lock asks for other packages, but a study or tests at work here use those in" \
                 ".venv/: wait until they have ended"
             local python; python=$(find_python) || exit 1
@@ -41,7 +45,7 @@ set_up_environment() {
             .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
             cp "$lock" .venv/installed.lock
         fi
-        take_lock --shared 7  # until this script, and all that it started, has ended
+        take_lock --shared 7  # until this script has ended
         exec 8>&-
         export PATH="$PWD/.venv/bin:$PATH"
     fi

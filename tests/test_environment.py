@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -84,3 +85,9 @@ def test_several_may_use_the_packages_and_hold_them_until_they_end(machine):
     assert done.stdout.splitlines()[-1] == "held", done.stderr
     with open(machine / ".venv.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize(("folder", "code"), [(paths.ROOT, 0), ("/", 1)])
+def test_the_packages_of_another_checkout_are_not_used(folder, code):
+    script = f'source {paths.ROOT}/lib/environment.sh; has_this_study "{sys.executable}"'
+    assert subprocess.run(["bash", "-c", script], cwd=folder).returncode == code

@@ -1,5 +1,8 @@
 """Order and moves depend on seed, epoch and step only; the augmented folder is the authors'."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from functools import partial
 
@@ -240,3 +243,12 @@ def test_kept_features_come_in_random_views_or_as_they_are():
     assert set(plain % 4) == {0}
     with pytest.raises(ValueError, match="sampling 'released' needs images"):
         make(sampling="released")
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_take_the_same_batches(backend):
+    pytest.importorskip(backend, reason=f"{backend} is not installed")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "test_fit"]
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert "2 passed" in done.stdout, done.stdout

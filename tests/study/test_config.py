@@ -155,6 +155,12 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
             "unknown setting 'epoch'.*did you mean 'epochs'",
         ),
         ({"skip": [{"seed": [0, 1]}]}, r"mine\.yaml: no run is left"),
+        ({"datasets": ["/a/{b}"]}, r"/a/{b} has a brace in its name"),
+        (
+            {"parts": {name: {"about": "x", "datasets": [f"/{name}/photos"]} for name in "pq"}},
+            r"the datasets /p/photos and /q/photos have one name",
+        ),
+        ({"analysis": {"alternatives": ["frozen"]}}, "unknown part of this study 'frozen'"),
         ({"seeds": [0, 0]}, r"two runs would have the folder synthetic/clean/vgg16/baseline/seed-0-fold-0"),
         ({"datasets": ["/a/skin", "/b/skin"]}, r"folder skin/clean/.*\(dataset /a/skin and /b/skin\)"),
         ({"name": "yours"}, "a study has the name of its file, 'mine', not 'yours'"),

@@ -197,3 +197,12 @@ def test_parts_are_told_apart_by_dataset_and_protocol_where_they_have_several():
     named = records.by_part(runs)
     assert {name: len(part) for name, part in named.items()} == {"a": 2, "b-x-clean": 1, "b-y-clean": 1, "x-clean": 1}
     assert list(records.by_part(runs[::-1])) == ["x-clean", "b-y-clean", "b-x-clean", "a"]
+
+
+def test_a_part_is_unfinished_by_its_own_dataset_and_protocol(plan):
+    grid = {"datasets": ["synthetic", "synthetic2017"], "seeds": [0, 1]}
+    plan = plan.model_copy(update=grid)
+    runs = pd.DataFrame([{key: getattr(run, key) for key in (*records.PART, "seed")} for run in plan.runs()])
+    assert records.unfinished(plan, records.by_part(runs)) == []
+    whole = len(runs) // 2
+    assert records.unfinished(plan, records.by_part(runs[1:])) == [f"synthetic-clean {whole - 1} of {whole}"]

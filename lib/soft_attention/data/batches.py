@@ -65,9 +65,10 @@ class Batches(keras.utils.PyDataset):
             ValueError: unknown sampling, or a weight for an unknown class.
             StudyError: a label that is not a class, or a class without an image (`balanced`).
         """
-        # In threads of Keras' own: its other way, tf.data with autotuning, often ends an epoch only at the next turn of
-        # the tuner, and these come after 10, 30, 70 ms ... 20, 41, 82 s: an epoch of 55 s then took 84.
-        super().__init__(workers=2, max_queue_size=4)
+        # On TensorFlow in threads of Keras' own: its other way, tf.data with autotuning, often ends an epoch only at
+        # the next turn of the tuner, and these come after 10, 30, 70 ms ... 41, 82 s: an epoch of 55 s then took 84.
+        # Elsewhere Keras peeks at batches before the first epoch and, with threads, would serve these again in it.
+        super().__init__(workers=2 if keras.backend.backend() == "tensorflow" else 1, max_queue_size=4)
         known(sampling, SAMPLINGS, "sampling")
         if not len(rows):
             raise ValueError("no rows to make batches of")

@@ -66,6 +66,12 @@ def open_masks(table: pd.DataFrame, image_size: int, cache_dir: Path | str, work
     return _open(files, pairs, decode, (image_size, image_size), cache_dir, "masks", workers)
 
 
+def decode_masks(table: pd.DataFrame, image_size: int) -> np.ndarray:
+    """A few masks as `open_masks` gives them, decoded anew and not kept."""
+    pairs = zip(_files(table["mask_path"]), _files(table["image_path"]), strict=True)
+    return np.stack([_decode_mask(pair, image_size) for pair in pairs])
+
+
 def rows_with_mask(masks: np.ndarray) -> np.ndarray:
     """The rows of `open_masks` that have a mask with a lesion in it."""
     return np.flatnonzero([mask[0, 0] != NO_MASK and mask.any() for mask in masks])

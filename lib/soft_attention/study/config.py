@@ -1,6 +1,6 @@
 """What a study and a run are: one schema for the YAML files, the notebooks' parameter cells and params.json."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
@@ -345,6 +345,7 @@ class Study(_Strict):
             runs[run.id] = run
         if not runs:
             raise StudyError(f"{path}: no run is left: skip takes all of the grid away")
+        _check_names(dict.fromkeys(run.dataset for run in runs.values()), path)
         return study
 
     def runs(self) -> list[Run]:
@@ -383,6 +384,18 @@ class Study(_Strict):
                 values |= exception.set
         source = f"params/{self.name}.yaml" + (f", part {name}" if name else "")
         return _validated(Run, values | place | {"study": self.name, "part": name}, source)
+
+
+def _check_names(datasets: Iterable[str], path: Path) -> None:
+    """StudyError for folders that cannot have a record, and a rule of Snakemake, by their name."""
+    folders = {}
+    for dataset in datasets:
+        name = Path(dataset).name
+        if name in folders:
+            raise StudyError(f"{path}: the datasets {folders[name]} and {dataset} have one name: rename a folder")
+        if set(name) & set("{}"):
+            raise StudyError(f"{path}: the dataset {dataset} has a brace in its name: rename the folder")
+        folders[name] = dataset
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -1,6 +1,5 @@
 """Writes the main result into the README from the runs that are kept: `python -m soft_attention.study.readme`."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
@@ -36,8 +35,9 @@ def main_result(study: str = STUDY) -> str:
         tables |= {name: answers[name]} | ({name + OUTSIDE: outside[name]} if name in outside else {})
     tables |= comparison.answers(comparison.preferred(parts, plan.analysis), plan.analysis)
     finished = f"{sum(map(len, parts.values()))} of the {len(plan.runs())} runs of the study `{study}` are finished."
+    missing = records.unfinished(plan, {name: parts[name] for name in answers})
     lines = [
-        finished + _open(plan, {name: parts[name] for name in answers}),
+        finished + (f" Verdicts of unfinished parts are interim: {', '.join(missing)} runs." if missing else ""),
         "",
         f"Differences of {LABELS[plan.analysis.endpoint]} in points (hundredths), with their 95 % interval:",
         "",
@@ -61,17 +61,6 @@ def replace_main_result(text: str, result: str) -> str:
     if not mark:
         raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{result}\n{END}{after}"
-
-
-def _open(plan: Study, parts: Tables) -> str:
-    """Which parts lack runs of the plan, whose verdicts may still change."""
-    planned = Counter(run.part for run in plan.runs())
-    short = [
-        f"`{name}` {len(part)} of {planned[part['part'].iloc[0]]} runs"
-        for name, part in parts.items()
-        if len(part) < planned[part["part"].iloc[0]]
-    ]
-    return f" Verdicts of unfinished parts are interim: {', '.join(short)}." if short else ""
 
 
 def _difference_lines(tables: Tables, parts: Tables, plan: Study) -> list[str]:

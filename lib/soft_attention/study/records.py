@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +32,7 @@ FILES = (
     "environment.json",
     "metrics.json",
 )
+PART = ("part", "dataset", "protocol")  # runs that have these in common belong into one table
 PACKAGES = (
     "keras",
     "tensorflow",
@@ -127,7 +129,7 @@ def environment(run: Run, dataset: Dataset, split_hash: str, history: pd.DataFra
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "platform": platform.platform(terse=True),
         "processor": _processor(),
-        "devices": [str(device) for device in keras.distribution.list_devices()],
+        "devices": _devices(),
         "git_commit": _git("rev-parse", "HEAD"),
         "git_changed": bool(_git("status", "--porcelain", "--untracked-files=no", "lib", "notebooks")),
         "images": dataset.images,
@@ -175,12 +177,19 @@ def left_over(plan: Study) -> str:
 
 def by_part(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The runs of each part, dataset and protocol, which belong into one table, by a name for it."""
-    keys = ["part", "dataset", "protocol"]
+    keys = list(PART)
     several = runs[keys].drop_duplicates()["part"].value_counts()
     return {
         part if part and several[part] == 1 else "-".join(filter(None, (part, Path(dataset).name, protocol))): rows
         for (part, dataset, protocol), rows in runs.groupby(keys, sort=False)
     }
+
+
+def unfinished(plan: Study, parts: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Which of `parts`, from `by_part`, lack runs of the plan, so that their verdicts may change: `NAME 3 of 20`."""
+    planned = Counter(tuple(getattr(run, key) for key in PART) for run in plan.runs())
+    of_part = {name: planned[tuple(runs[key].iloc[0] for key in PART)] for name, runs in parts.items()}
+    return [f"{name} {len(runs)} of {of_part[name]}" for name, runs in parts.items() if len(runs) < of_part[name]]
 
 
 def named(table: pd.DataFrame) -> pd.DataFrame:
@@ -263,6 +272,14 @@ def _run_row(folder: Path) -> dict[str, Any]:
     found |= {"scale": run.scale, "leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
     found |= {"folder": folder, "intervals": stored["intervals"], "gamma": stored.get("gamma")}
     return _place(run) | found | scores.score(read_predictions(folder), stored["classes"])
+
+
+def _devices() -> list[str]:
+    if keras.backend.backend() == "torch":  # for which Keras lists none
+        import torch
+
+        return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] or ["cpu"]
+    return [str(device) for device in keras.distribution.list_devices()]
 
 
 def _version(package: str) -> str | None:

@@ -213,14 +213,14 @@ def score_maps(maps: np.ndarray, masks: np.ndarray, batch_size: int = 128) -> pd
     return pd.concat(parts, ignore_index=True)
 
 
-def iou_curves(ways: Mapping[str, np.ndarray], masks: np.ndarray) -> dict[str, dict[str, float]]:
+def iou_curves(ways: Mapping[str, np.ndarray], masks: np.ndarray, batch_size: int = 256) -> dict[str, dict[str, float]]:
     """For each way to look the mean `iou_curve`: quantile -> IoU; empty with no images."""
-    if not len(masks):
-        return {}
-    curves = {
-        name: iou_curve(resize_maps(maps, masks.shape[1:]), masks).mean(axis=0).tolist() for name, maps in ways.items()
-    }
-    return {name: dict(zip(map(str, QUANTILES), curve, strict=True)) for name, curve in curves.items()}
+    found = {}
+    for name, maps in ways.items() if len(masks) else ():
+        batches = (slice(start, start + batch_size) for start in range(0, len(masks), batch_size))
+        curves = [iou_curve(resize_maps(maps[rows], masks.shape[1:]), masks[rows]) for rows in batches]
+        found[name] = dict(zip(map(str, QUANTILES), np.concatenate(curves).mean(axis=0).tolist(), strict=True))
+    return found
 
 
 def compare(ways: Mapping[str, np.ndarray], masks: np.ndarray) -> pd.DataFrame:
