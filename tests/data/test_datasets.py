@@ -308,6 +308,11 @@ def test_own_images_may_be_tiff(own):
     assert load_dataset(own).table["image_path"].tolist()[1] == str(own / "002.tif")
 
 
+def test_hidden_files_are_no_images(own):
+    (own / "._001.jpg").write_bytes(b"what macOS leaves on foreign disks")
+    assert len(load_dataset(own).table) == 3
+
+
 def test_own_folder_without_lesions_warns(own):
     (own / "labels.csv").write_text("image_id,label\n001,b\n002,a\n003,b\n")
     with pytest.warns(UserWarning, match="3 images have no lesion_id"):
@@ -342,6 +347,8 @@ def test_own_masks_among_the_images_are_no_images_without_a_row(own):
         ("001,b,x\n  ,a,x\n,a,y\n", r"no image_id in line 3, 4; fill it in"),
         ("001,b,x\n002,b,x\n003,b,y\n", r"its classes are \['b'\]; there must be two"),
         ("001,Mel,x\n002,nv,x\n003,mel,y\n", r"the labels Mel, mel differ in case alone"),
+        ("001,seed,x\n002,nv,x\n003,nv,y\n", r"the label 'seed' is a column of the predictions"),
+        ("001,a,x,1\n002,b,x,1\n003,b,y,1\n", r"has rows with more fields than its header"),
         ("", r"its classes are \[\]; there must be two"),
     ],
 )

@@ -228,3 +228,12 @@ def test_a_mirror_on_the_network_is_copied_apart_from_official_files(file, serve
     asked = len(server.asked)
     assert fetch(file, tmp_path, server.url) == path
     assert len(server.asked) == asked
+
+
+def test_a_mirror_whose_list_of_checksums_was_mended_is_believed(file, server, tmp_path):
+    server.files["a.zip"], server.files["SHA256SUMS"] = b"smaller", b""
+    with pytest.raises(StudyError, match="delete it and copy it anew"):
+        fetch(file, tmp_path, server.url)
+    next(tmp_path.glob("mirror-*/a.zip")).unlink()  # as the message says
+    server.files["SHA256SUMS"] = f"{hashlib.sha256(b'smaller').hexdigest()}  a.zip\n".encode()
+    assert fetch(file, tmp_path, server.url).read_bytes() == b"smaller"

@@ -22,6 +22,7 @@ from soft_attention.data.manifest import (
 from soft_attention.data.source import Source
 from soft_attention.errors import StudyError, known
 
+_RESERVED = {"image_id", "lesion_id", "label", "seed", "fold"}
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 
 
@@ -202,8 +203,10 @@ def _own_table(labels: Path) -> pd.DataFrame:
 
 
 def _own_classes(column: pd.Series, labels: Path) -> tuple[str, ...]:
-    """The labels in alphabetical order: at least two, no two that differ in case alone."""
+    """The labels in alphabetical order: at least two, no two that differ in case alone, none of `_RESERVED`."""
     classes = tuple(sorted(set(column)))
+    if taken := sorted(_RESERVED & set(classes)):
+        raise StudyError(f"{labels}: the label {taken[0]!r} is a column of the predictions; call it otherwise")
     alike = pd.Series(classes, [name.casefold() for name in classes])
     if (twice := alike.index.duplicated(keep=False)).any():
         raise StudyError(f"{labels}: the labels {', '.join(alike[twice])} differ in case alone; write them alike")
@@ -232,7 +235,8 @@ def _own_images(folder: Path, table: pd.DataFrame) -> dict[str, str]:
         pairs = zip(table["image_id"], table["image_path"].fillna(""), strict=True)
         return {image: path for image, path in pairs if Path(path).is_file()}
     masks = set(table.get("mask_path", ()))
-    files = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in _IMAGE_SUFFIXES)
+    shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))  # macOS leaves ._stubs
+    files = (path for path in shown if path.suffix.lower() in _IMAGE_SUFFIXES)
     found = [path for path in files if str(path) not in masks]
     stems = pd.Series([path.stem for path in found], dtype="str")
     refuse(stems[stems.duplicated()], "have more than one image file", str(folder))

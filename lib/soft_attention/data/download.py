@@ -30,7 +30,8 @@ def fetch(file: RemoteFile, folder: Path, mirror: str | Path | None = None) -> P
     """The verified file on disk, downloaded into `folder` if need be.
 
     A mirror is a folder, used in place, or a URL prefix that holds files with the official names.
-    Each of its files must have the official checksum or the one in the mirror's own SHA256SUMS.
+    Each of its files must have the official checksum or the one in the mirror's own SHA256SUMS;
+    where there is neither, it is taken as it is.
     Without a mirror, a file must have the official checksum or, where the host publishes none,
     the one recorded in `folder`/SHA256SUMS at its first download.
 
@@ -113,8 +114,10 @@ def _from_mirror(file: RemoteFile, folder: Path, mirror: str | Path) -> Path | N
 def _local_copy(names: Sequence[str], folder: Path, mirror: str) -> Path:
     """A folder for this mirror's files, apart from official ones, with the first of `names`."""
     store = folder / f"mirror-{hashlib.sha256(mirror.encode()).hexdigest()[:8]}"
-    for wanted in ([SUMS], names):
-        any(_present(f"{mirror}/{name}", store / name) for name in wanted)
+    if not any((store / name).exists() for name in names):
+        (store / SUMS).unlink(missing_ok=True)  # its list may have got a line since
+        for wanted in ([SUMS], names):
+            any(_present(f"{mirror}/{name}", store / name) for name in wanted)
     return store
 
 

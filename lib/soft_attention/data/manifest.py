@@ -1,6 +1,7 @@
 """One verified table of images: what every loader returns, and every complaint about rows."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -21,7 +22,11 @@ def read_table(file: Path | IO, columns: list[str], name: str | None = None, **o
     """
     name = name or str(file)
     try:
-        table = pd.read_csv(file, dtype=_TEXT, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(file, dtype=_TEXT, index_col=False, **options)
+    except pd.errors.ParserWarning as error:
+        raise StudyError(f"{name} has rows with more fields than its header: quote texts that hold a comma") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise StudyError(f"{name} is not a readable CSV file ({error}): get it anew") from error
     if missing := [column for column in columns if column not in table]:

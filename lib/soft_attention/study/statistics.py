@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from soft_attention.errors import known
 from soft_attention.study.scores import block_sizes, draw_lesions, labels_and_probabilities
 
-METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_precision", "macro_recall")
+METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_precision")
 UNITS = ("lesion", "image")
 SUPPORTED, NOT_SUPPORTED, EQUIVALENT, UNDECIDED = "supported", "not supported", "equivalent", "undecided at this scale"
 
@@ -93,14 +93,6 @@ class BootstrapDifference(Difference):
 
     def p_below(self, value: float) -> float:
         return float((1 + (self.draws >= value).sum()) / (1 + len(self.draws)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class AucDifference(Difference):
-    """A difference of two areas under the ROC curve, and the areas: `auc` of the arm and `reference_auc`."""
-
-    auc: float
-    reference_auc: float
 
 
 def verdict(
@@ -208,14 +200,14 @@ def paired_bootstrap(
         pairs: from `pair_predictions`. The columns arm_weight and reference_weight, if there are such, say how much an
             image counts for that arm: 0 leaves it out, to compare a part of the images with the whole.
         classes: the class names.
-        metric: one of `METRICS`, or `recall_CLASS`, say `recall_mel`; each as defined in `scores.score`. Or two of
-            them, of the arm and of the reference: how much higher one is.
+        metric: one of `METRICS`, as defined in `scores.score`. Or two of them, of the arm and of the reference: how
+            much higher one is.
         unit: what counts the same, every `lesion` (an image weighs 1 / tested images of its lesion) or every `image`.
-        draws: number of resamples. One in which the metric does not exist, as the class is missing, does not count.
+        draws: number of resamples.
         seed: of the resampling.
 
     Raises:
-        ValueError: fewer than two lesions, an unknown metric or unit, or the recall of a class that a seed lacks.
+        ValueError: fewer than two lesions, or an unknown metric or unit.
     """
     return paired_bootstraps(pairs, classes, [metric], unit, draws, seed)[metric]
 
@@ -331,13 +323,13 @@ def resample_lesions(
 ) -> dict[str | tuple[str, str], tuple[np.ndarray, np.ndarray]]:
     """For each metric the difference of each seed, (seeds,), and with lesions drawn again, the same for all seeds.
 
-    The second is (draws, seeds), less the draws in which the metric does not exist.
+    The second is (draws, seeds).
 
     Args, Raises: as in `paired_bootstrap`.
     """
     both = {metric: metric if isinstance(metric, tuple) else (metric, metric) for metric in metrics}
     for name in {name for pair in both.values() for name in pair}:
-        known(name, [*METRICS, *(f"recall_{name}" for name in classes)], "metric")
+        known(name, METRICS, "metric")
     counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
     lesions = len(counts)
     _check_lesions(lesions)
@@ -349,21 +341,18 @@ def resample_lesions(
         drawn = (weights @ flat).reshape(len(weights), *counts.shape[1:])
         # Equal arms differ by 0, not by the rounding of a sum.
         return {
-            metric: (_scores(drawn[:, :, 0], one, classes) - _scores(drawn[:, :, 1], other, classes)).round(12)
+            metric: (_scores(drawn[:, :, 0], one) - _scores(drawn[:, :, 1], other)).round(12)
             for metric, (one, other) in both.items()
         }
 
     blocks = [differences(draw_lesions(rng, lesions, block)) for block in block_sizes(draws, 100)]
-    resampled = {}
-    for metric, found in differences(np.ones((1, lesions))).items():
-        if np.isnan(found).any():
-            raise ValueError(f"there is no {metric}: a seed was tested on no image of this class")
-        drawn = np.concatenate([block[metric] for block in blocks])
-        resampled[metric] = found[0], drawn[~np.isnan(drawn).any(axis=1)]
-    return resampled
+    return {
+        metric: (found[0], np.concatenate([block[metric] for block in blocks]))
+        for metric, found in differences(np.ones((1, lesions))).items()
+    }
 
 
-def _calls(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[int, pd.DataFrame]:
+def _calls(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[tuple[int, int], pd.DataFrame]:
     """image_id, lesion_id, truth and called of each seed and fold, sorted by image."""
     for column in ("seed", "fold"):
         if column not in predictions:
@@ -396,23 +385,18 @@ def _lesion_counts(pairs: pd.DataFrame, classes: int, unit: str) -> np.ndarray:
     return counts
 
 
-def _scores(counts: np.ndarray, metric: str, classes: Sequence[str]) -> np.ndarray:
-    """The metric from support, hits and calls (..., 3, classes), as in `scores.score`; NaN where undefined."""
+def _scores(counts: np.ndarray, metric: str) -> np.ndarray:
+    """The metric from support, hits and calls (..., 3, classes), as in `scores.score`."""
     support, hits, called = np.moveaxis(counts, -2, 0)
-    recall = np.divide(hits, support, out=np.zeros_like(hits), where=support > 0)
     if metric == "accuracy":
         return hits.sum(axis=-1) / support.sum(axis=-1)
     if metric == "balanced_accuracy":
+        recall = np.divide(hits, support, out=np.zeros_like(hits), where=support > 0)
         return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
-    if metric == "macro_recall":
-        return recall.mean(axis=-1)
-    if metric.endswith("_precision"):
-        precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-        if metric == "macro_precision":
-            return precision.mean(axis=-1)
-        return (support * precision).sum(axis=-1) / support.sum(axis=-1)
-    number = list(classes).index(metric.removeprefix("recall_"))
-    return np.where(support[..., number] > 0, recall[..., number], np.nan)
+    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+    if metric == "macro_precision":
+        return precision.mean(axis=-1)
+    return (support * precision).sum(axis=-1) / support.sum(axis=-1)
 
 
 def _between_seeds(found: np.ndarray, drawn: np.ndarray) -> float:
@@ -464,7 +448,7 @@ def mcnemar_midp(correct: ArrayLike, reference_correct: ArrayLike) -> McNemar:
 
 def delong(
     positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike, lesions: ArrayLike | None = None
-) -> AucDifference:
+) -> Difference:
     """DeLong's test of two areas under the ROC curve on the same images (DeLong et al., Biometrics 44, 1988).
 
     Computed from midranks (Sun and Xu, IEEE Signal Process Lett 21, 2014). With `lesions`, images of one lesion may
@@ -492,7 +476,7 @@ def delong(
         deviation = (components[0] - components[1])[kind] - (areas[0] - areas[1])
         sums = np.bincount(np.unique(lesion[kind], return_inverse=True)[1], deviation)
         variance += len(sums) / (len(sums) - 1) * (sums**2).sum() / kind.sum() ** 2
-    return AucDifference(areas[0] - areas[1], float(np.sqrt(variance)), auc=areas[0], reference_auc=areas[1])
+    return Difference(areas[0] - areas[1], float(np.sqrt(variance)))
 
 
 def auc_contributions(positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike) -> np.ndarray:
