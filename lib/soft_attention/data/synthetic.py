@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from soft_attention.data.dermoscopy import Picture, draw_lesion
 from soft_attention.data.lesions import RECIPES
-from soft_attention.errors import StudyError
+from soft_attention.errors import StudyError, known
 from soft_attention.paths import atomic
 
 # Images per class in HAM10000, and in the training set of ISIC 2017 Part 3.
@@ -87,10 +87,8 @@ def plan_images(classes: Mapping[str, float], lesions: int, seed: int, floor: in
 
 def count_lesions(classes: Mapping[str, float], lesions: int, floor: int) -> dict[str, int]:
     """Lesions per class: in proportion, but at least `floor`; the commonest class takes the rest."""
-    known = [*RECIPES, *DRAWN_AS]
     for label in classes:
-        if label not in known:
-            raise ValueError(f"no drawn lesions of the class {label!r}: choose from {', '.join(known)}")
+        known(label, [*RECIPES, *DRAWN_AS], "class to draw")
     total, commonest = sum(classes.values()), max(classes, key=classes.get)
     counts = {label: max(floor, int(lesions * share / total)) for label, share in classes.items()}
     counts[commonest] += lesions - sum(counts.values())

@@ -318,13 +318,13 @@ class Study(_Strict):
 
     @classmethod
     def load(cls, name: str | Path) -> "Study":
-        """Read a study by its name in `params/` or by the path of a YAML file.
+        """Read a study by its name in `params/` or by the path of a YAML file; only those in `params/` can be run.
 
         Raises:
             StudyError: the file is missing or cannot be read; a key or value is unknown or wrong; there is no run, or
                 two runs would share a folder. The message names the file, the key and the nearest valid one.
         """
-        path = Path(name) if str(name).endswith((".yaml", ".yml")) else paths.PARAMS / f"{name}.yaml"
+        path = Path(name) if str(name).endswith(".yaml") else paths.PARAMS / f"{name}.yaml"
         if not path.exists():
             names = sorted(file.stem for file in paths.PARAMS.glob("*.yaml"))
             raise StudyError(f"there is no study file {path}: the studies are {', '.join(names)}")

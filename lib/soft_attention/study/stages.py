@@ -8,7 +8,7 @@ From the shell, as the Snakefile does:
     python -m soft_attention.study.stages summary STUDY
     python -m soft_attention.study.stages plan STUDY
 
-STUDY is a name in `params/` or a YAML file; RUN is a run's folder below `results/STUDY/runs`.
+STUDY is a name in `params/`; RUN is a run's folder below `results/STUDY/runs`.
 """
 
 import argparse
@@ -46,7 +46,7 @@ body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
 {%- endblock -%}
 """
 WORKING = {"setup", "injected-parameters"}  # tags of cells that nobody reads
-SHOWN = ("epoch ", "resumed ", "restarted: ", "report: ")
+SHOWN = ("epoch ", "resumed ", "restarted: ")
 
 
 def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str) -> None:
