@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -146,9 +147,15 @@ def read_predictions(folder: Path, name: str = "test") -> pd.DataFrame:
     """One of a run's tables of predictions, as `write_run` named them; StudyError if it is missing or damaged."""
     file = folder / predictions_file(name)
     try:
-        return pd.read_parquet(file)
+        return _read_parquet(file, file.stat().st_mtime_ns).copy(deep=False)
     except Exception as error:
         raise StudyError(f"{file} is missing or damaged ({error}): run it again") from error
+
+
+@lru_cache(maxsize=4096)
+def _read_parquet(file: Path, changed: int) -> pd.DataFrame:
+    """A summary asks for the same predictions about five times."""
+    return pd.read_parquet(file)
 
 
 def load_runs(plan: Study) -> pd.DataFrame:

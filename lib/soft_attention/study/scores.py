@@ -45,16 +45,16 @@ def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
     truth, probabilities = labels_and_probabilities(predictions, classes)
     predicted = probabilities.argmax(axis=1)
     numbers = np.arange(len(classes))
-    precision, recall, _, support = metrics.precision_recall_fscore_support(
-        truth, predicted, labels=numbers, zero_division=0
-    )
+    confusion = metrics.confusion_matrix(truth, predicted, labels=numbers)
+    hits, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = hits / np.maximum(called, 1), hits / np.maximum(support, 1)
     share = support / support.sum()
     auc = np.array([_auc(truth == k, probabilities[:, k]) for k in numbers])
     result = {
         "n_images": len(truth),
         "n_lesions": int(predictions["lesion_id"].nunique()),
-        "correct": int((truth == predicted).sum()),
-        "accuracy": np.mean(truth == predicted),
+        "correct": int(hits.sum()),
+        "accuracy": hits.sum() / len(truth),
         "balanced_accuracy": recall[support > 0].mean(),
         "weighted_precision": share @ precision,
         "macro_precision": precision.mean(),
@@ -71,7 +71,7 @@ def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
             for k, name in enumerate(classes)
         },
         "classes": list(classes),
-        "confusion": metrics.confusion_matrix(truth, predicted, labels=numbers).tolist(),
+        "confusion": confusion.tolist(),
     }
     if set(classes) == ISIC2017_CLASSES:
         result["tasks"] = {
@@ -132,11 +132,11 @@ def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) 
         raise ValueError("the predictions hold no image")
     truth = pd.Index(classes).get_indexer(predictions["label"])
     probabilities = predictions[list(classes)].to_numpy(np.float64)
-    ids = predictions["image_id"].astype(str).to_numpy()
 
     def reject(wrong: np.ndarray, problem: str) -> None:
         if wrong.any():
-            raise ValueError(f"image {ids[wrong][0]} {problem} ({wrong.sum()} of {len(ids)} images)")
+            first = predictions["image_id"].to_numpy()[wrong][0]
+            raise ValueError(f"image {first} {problem} ({wrong.sum()} of {len(truth)} images)")
 
     reject(predictions["image_id"].duplicated().to_numpy(), "is predicted more than once")
     reject(predictions["lesion_id"].isna().to_numpy(), "has no lesion_id")
