@@ -35,8 +35,8 @@ set_up_environment() {
         exec 7>.venv.lock 8>.set_up.lock
         take_lock 8  # two first calls at once: one waits
         if ! cmp -s "$lock" .venv/installed.lock || ! has_this_study .venv/bin/python; then
-            take_lock --nonblock 7 || fail "$lock asks for other packages, but a study or tests at work here use those in" \
-                ".venv/: wait until they have ended"
+            take_lock --nonblock 7 || fail "$lock asks for other packages than those in .venv/, or these belong to another" \
+                "checkout; but a study or tests at work here use those in .venv/: wait until they have ended"
             local python; python=$(find_python) || exit 1
             echo "setting up .venv with the packages of $lock (once, two to five minutes) ..."
             rm -rf .venv

@@ -35,8 +35,7 @@ def ledger(parts: Parts) -> pd.DataFrame:
     Returns:
         Columns: backbone, moves (`GAIN` or `SCORE`, in this order), entry, compared (what with what), replicates (pairs
         of trainings where a gain is moved, else trainings), images, range (what low and high are: `INTERVAL`, over
-        lesions and seeds, or `SPREAD`), and for each of
-        `METRICS` the points, low and high.
+        lesions and seeds, or `SPREAD`), and for each of `METRICS` the points, low and high.
     """
     parts = {name: runs[runs["dataset"] == "ham10000"] for name, runs in parts.items()}
     rows = [
