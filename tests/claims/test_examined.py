@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from soft_attention.claims.examined import VERDICTS, examined_claims
-from soft_attention.study.published import published
+from soft_attention.published import published
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from soft_attention import paths
-from soft_attention.study import comparison, figures, files, ledger, records
+from soft_attention import files, paths
+from soft_attention.study import comparison, figures, ledger, records
 from soft_attention.study.config import Analysis
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from soft_attention import paths
+from soft_attention import files, paths
 from soft_attention.data.datasets import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.model.attention import SoftAttention
-from soft_attention.study import files, records, scores
+from soft_attention.study import records, scores
 from soft_attention.study.config import Study
 from soft_attention.study.predictions import table
 

@@ -4,8 +4,8 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from soft_attention import paths
+from soft_attention.published import published
 from soft_attention.study import tables
-from soft_attention.study.published import published
 from soft_attention.study.scores import score
 
 TAGS = {"ABS", "PK", "EV", "SE", "FC", "NB", "NBc"}

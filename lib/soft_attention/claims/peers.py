@@ -3,7 +3,7 @@
 import pandas as pd
 
 from soft_attention.claims.rates import class_counts
-from soft_attention.study.published import NETWORK, published
+from soft_attention.published import NETWORK, published
 from soft_attention.vocabulary import BACKBONES
 
 PEER_COLUMNS = (

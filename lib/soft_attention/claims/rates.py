@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from mlscorecheck.check.binary import check_1_testset_no_kfold
 
-from soft_attention.study.published import NETWORK, published
+from soft_attention.published import NETWORK, published
 from soft_attention.study.tables import wilson
 
 

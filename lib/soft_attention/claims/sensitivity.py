@@ -7,7 +7,7 @@ import pandas as pd
 from mlscorecheck.check.bundles.skinlesion import check_isic2017
 
 from soft_attention.claims.wording import share
-from soft_attention.study.published import published
+from soft_attention.published import published
 
 ISIC2017_CODES = {"melanoma": "M", "seborrheic_keratosis": "SK", "nevus": "N"}
 ISIC2017_READINGS = {

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from soft_attention import paths
 from soft_attention.data.catalog import CATALOG
 from soft_attention.errors import StudyError, known
-from soft_attention.study.files import read_json
+from soft_attention.files import read_json
 from soft_attention.vocabulary import ARMS, BACKBONES, CHOOSING, CUTS, PROTOCOLS, check_backbone
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")

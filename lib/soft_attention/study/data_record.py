@@ -6,7 +6,7 @@ from typing import Any
 
 from soft_attention import paths
 from soft_attention.errors import StudyError
-from soft_attention.study.files import read_json, write_json
+from soft_attention.files import read_json, write_json
 
 
 def record_file(study: str, dataset: str) -> Path:

@@ -14,10 +14,10 @@ from soft_attention.data.datasets import load_dataset
 from soft_attention.data.images import decode_image, open_images, open_masks, rows_with_mask
 from soft_attention.data.splits import make_split
 from soft_attention.errors import StudyError
+from soft_attention.files import read_json
 from soft_attention.model.networks import FEATURES, attention_maps
 from soft_attention.study import records, training
 from soft_attention.study.config import Run
-from soft_attention.study.files import read_json
 from soft_attention.study.gradcam import grad_cam
 
 

@@ -4,8 +4,8 @@ import math
 
 import pandas as pd
 
+from soft_attention.published import published
 from soft_attention.study.config import Run, Study
-from soft_attention.study.published import published
 
 
 def plan_table(study: Study) -> pd.DataFrame:

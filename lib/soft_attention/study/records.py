@@ -19,10 +19,10 @@ import pandas as pd
 from soft_attention import paths
 from soft_attention.data.datasets import Dataset
 from soft_attention.errors import StudyError
+from soft_attention.files import named_if_damaged, read_json, write_json, write_table
 from soft_attention.model.networks import learned_scale
 from soft_attention.study import scores
 from soft_attention.study.config import Run, Study, changes
-from soft_attention.study.files import named_if_damaged, read_json, write_json, write_table
 from soft_attention.vocabulary import CHOOSING
 
 FILES = (

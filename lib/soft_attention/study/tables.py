@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from soft_attention.study.published import published
+from soft_attention.published import published
 from soft_attention.vocabulary import ARMS, BACKBONES
 
 METRICS = ("weighted_precision", "weighted_auc", "accuracy", "macro_recall", "balanced_accuracy")

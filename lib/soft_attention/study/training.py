@@ -15,10 +15,10 @@ from soft_attention import paths
 from soft_attention.data.augmentation import AffineAugmentation
 from soft_attention.data.batches import Batches, FeatureBatches
 from soft_attention.errors import StudyError
+from soft_attention.files import named_if_damaged
 from soft_attention.model.networks import build_network
 from soft_attention.study import features
 from soft_attention.study.config import Run
-from soft_attention.study.files import named_if_damaged
 from soft_attention.study.optimizer import adam
 
 
