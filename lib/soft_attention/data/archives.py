@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from soft_attention.data.checksums import checksum
 from soft_attention.errors import StudyError
-from soft_attention.paths import leftovers, temporary_name
+from soft_attention.files import leftovers, temporary_name
 
 _MARKER = ".made_from.json"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from soft_attention.errors import StudyError
-from soft_attention.paths import atomic, leftovers, one_at_a_time
+from soft_attention.files import atomic, leftovers, one_at_a_time
 
 
 def open_array(

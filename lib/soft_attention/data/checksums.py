@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from soft_attention.paths import atomic
+from soft_attention.files import atomic
 
 SUMS = "SHA256SUMS"
 _BLOCK = 1 << 20

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from soft_attention import paths
+from soft_attention import files, paths
 from soft_attention.data import catalog, synthetic
 from soft_attention.data.catalog import CATALOG, DATASETS, DatasetInfo
 from soft_attention.data.manifest import (
@@ -90,7 +90,7 @@ def load_dataset(name: str | Path, data_dir: str | Path | None = None, mirror: s
     info = CATALOG[known(str(name), DATASETS, "dataset")]
     folder = Path(data_dir or paths.data_dir()).expanduser().absolute() / info.name
     source = Source(info, folder, mirror or os.environ.get("DATA_MIRROR") or None)
-    with paths.one_at_a_time(folder):
+    with files.one_at_a_time(folder):
         return load.get(info.name, _load_generated)(source)
 
 
@@ -123,7 +123,7 @@ def _load_isic2018_test(training: Source, known_images: pd.DataFrame) -> pd.Data
     info = CATALOG[training.info.external]
     source = Source(info, training.folder.with_name(info.name), training.mirror)
     columns = [name.upper() for name in info.classes]
-    with paths.one_at_a_time(source.folder):
+    with files.one_at_a_time(source.folder):
         truth = source.table("ISIC2018_Task3_Test_GroundTruth.csv", ["image", *columns])
         images = source.images(["ISIC2018_Task3_Test_Input.zip"])
     ids, one_hot = truth["image"], truth[columns]

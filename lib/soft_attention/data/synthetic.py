@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from soft_attention.data.dermoscopy import Picture, draw_lesion
 from soft_attention.data.lesions import RECIPES
 from soft_attention.errors import StudyError, known
-from soft_attention.paths import atomic
+from soft_attention.files import atomic
 
 # Images per class in HAM10000, and in the training set of ISIC 2017 Part 3.
 SYNTHETIC = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from soft_attention import paths
+from soft_attention import files, paths
 from soft_attention.study import attention_tables, comparison, ledger, records
 from soft_attention.study.config import Study
 from soft_attention.study.scores import LABELS
@@ -199,7 +199,7 @@ def _interval(value: float, low: float, high: float, digits: int = 1) -> str:
 def main() -> None:
     readme = paths.ROOT / "README.md"
     text = replace_main_result(readme.read_text(), main_result())
-    with paths.atomic(readme) as temporary:
+    with files.atomic(readme) as temporary:
         temporary.write_text(text)
 
 

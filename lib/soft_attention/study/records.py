@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from soft_attention import paths
+from soft_attention import files, paths
 from soft_attention.data.datasets import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.files import named_if_damaged, read_json, write_json, write_table
@@ -66,7 +66,7 @@ def open_run_folder(run: Run) -> Path:
         if run.study != "smoke":
             raise StudyError(f"{folder} holds this run, finished: remove it to train it again")
         _empty(folder)
-    with paths.atomic(file) as temporary:
+    with files.atomic(file) as temporary:
         temporary.write_text(run.model_dump_json(indent=2) + "\n")
     return folder
 
@@ -94,7 +94,7 @@ def write_run(
     `predictions` holds a table for `test`, which becomes `predictions.parquet`, and for each other NAME one that
     becomes `predictions-NAME.parquet`.
     """
-    with paths.atomic(folder / "model.keras") as temporary:
+    with files.atomic(folder / "model.keras") as temporary:
         network.save(temporary)
     for name, table in predictions.items():
         write_table(folder / predictions_file(name), table)

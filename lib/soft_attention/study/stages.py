@@ -26,7 +26,7 @@ import papermill
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from soft_attention import paths
+from soft_attention import files, paths
 from soft_attention.errors import StudyError, known
 from soft_attention.study.config import Run, Study
 from soft_attention.study.data_record import record_file, recorded_splits
@@ -106,7 +106,7 @@ def train(run: Run) -> None:
 
     A second process that is asked for the same run waits, and finds it finished.
     """
-    with paths.one_at_a_time(run.folder):
+    with files.one_at_a_time(run.folder):
         if not (run.folder / "metrics.json").exists():
             notebook = paths.NOTEBOOKS / "02_train.ipynb"
             execute(notebook, run.folder / "notebook.ipynb", run.model_dump(), f"{run.study}/{run.id}")
@@ -125,7 +125,7 @@ def summary(study: Study) -> Path:
     notebook = folder / "summary" / "summary.ipynb"
     execute(paths.NOTEBOOKS / "05_summary.ipynb", notebook, {"study": study.name}, f"{study.name}/summary")
     report = folder / "report.html"
-    with paths.atomic(report) as temporary:
+    with files.atomic(report) as temporary:
         temporary.write_text(html_page(notebook))
     return report
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
-from soft_attention import paths
+from soft_attention import files
 from soft_attention.data.augmentation import AffineAugmentation
 from soft_attention.data.batches import Batches, FeatureBatches
 from soft_attention.errors import StudyError
@@ -268,7 +268,7 @@ def _keep(trainer, trained, history: pd.DataFrame, run: Run, folder: Path) -> No
     for subset in run.choosing:
         if kept[subset] == epoch:
             _save_weights(trained, folder / f"{subset}-{epoch}.weights.h5")
-    with paths.atomic(folder / "history.csv") as temporary:
+    with files.atomic(folder / "history.csv") as temporary:
         history.to_csv(temporary, index=False)
     for kind, last in kept.items():
         for file in folder.glob(f"{kind}-*.weights.h5"):
@@ -277,5 +277,5 @@ def _keep(trainer, trained, history: pd.DataFrame, run: Run, folder: Path) -> No
 
 
 def _save_weights(model: keras.Model, file: Path) -> None:
-    with paths.atomic(file) as temporary:
+    with files.atomic(file) as temporary:
         model.save_weights(temporary)

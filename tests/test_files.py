@@ -4,16 +4,16 @@ import threading
 
 import pytest
 
-from soft_attention import paths
+from soft_attention import files
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     file = tmp_path / "sub" / "a.txt"
-    with pytest.raises(RuntimeError), paths.atomic(file) as temporary:
+    with pytest.raises(RuntimeError), files.atomic(file) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert list(file.parent.iterdir()) == []
-    with paths.atomic(file) as temporary:
+    with files.atomic(file) as temporary:
         temporary.write_text("whole")
         assert not file.exists()
     assert [each.name for each in file.parent.iterdir()] == ["a.txt"] and file.read_text() == "whole"
@@ -23,11 +23,11 @@ def test_a_second_process_waits_for_the_first(tmp_path):
     entered = threading.Event()
 
     def second():
-        with paths.one_at_a_time(tmp_path / "data"):
+        with files.one_at_a_time(tmp_path / "data"):
             entered.set()
 
     thread = threading.Thread(target=second)
-    with paths.one_at_a_time(tmp_path / "data"):
+    with files.one_at_a_time(tmp_path / "data"):
         thread.start()
         assert not entered.wait(0.2)
     assert entered.wait(5)
@@ -36,9 +36,9 @@ def test_a_second_process_waits_for_the_first(tmp_path):
 
 def test_leftovers_are_those_of_this_file_alone(tmp_path):
     file = tmp_path / "a.npy"
-    with paths.atomic(file) as temporary:
+    with files.atomic(file) as temporary:
         temporary.write_text("x")
-        assert paths.leftovers(file) == [temporary]
+        assert files.leftovers(file) == [temporary]
     for name in ("a.npy", ".lock", ".0123abcd-b.npy", ".notahexa-a.npy"):
         (tmp_path / name).touch()
-    assert paths.leftovers(file) == []
+    assert files.leftovers(file) == []
