@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soft_attention.data.catalog import DatasetInfo
-from soft_attention.data.manifest import assemble, check_counts, manifest_hash, read_table
+from soft_attention.data.manifest import Dataset, assemble, check_counts, manifest_hash, read_table
 from soft_attention.errors import StudyError
 
 INFO = DatasetInfo("toy", "Toy", ("mel", "nv"))
@@ -112,3 +112,9 @@ def test_the_hash_is_the_same_on_every_machine():
     table, _ = rows(1)
     # printf 'image_id,label,lesion_id\nI0,nv,I0\n' | sha256sum
     assert manifest_hash(table) == "707781c1dbcd95b5d22ad2a0652cb6d41c90afd52ef1bd743acc7abc0ce1dc34"
+
+
+def test_external_may_be_given_as_a_table():
+    table = pd.DataFrame({"image_id": ["a"], "label": ["nv"], "lesion_id": ["a"]})
+    assert Dataset("toy", table, ("nv",), "own", table).external is table
+    assert "toy: 1 images (own) of 1 lesions" in repr(Dataset("toy", table, ("nv",), "own"))

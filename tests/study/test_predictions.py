@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from soft_attention.data.datasets import Dataset
+from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.study import predictions
 from soft_attention.study.config import Study

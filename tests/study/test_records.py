@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from soft_attention import files, paths
-from soft_attention.data.datasets import Dataset
+from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.model.attention import SoftAttention
 from soft_attention.study import records, scores

@@ -1,72 +1,23 @@
 """The data sets by name: one verified table each, whatever the source, and what its pixels are."""
 
 import os
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from soft_attention import files, paths
 from soft_attention.data import catalog, synthetic
-from soft_attention.data.catalog import CATALOG, DATASETS, DatasetInfo
+from soft_attention.data.catalog import CATALOG, DATASETS
 from soft_attention.data.manifest import (
-    COLUMNS,
+    Dataset,
     arrange,
     assemble,
     check_counts,
-    manifest_hash,
-    read_table,
     refuse,
 )
+from soft_attention.data.own_folder import load_own
 from soft_attention.data.source import Source
-from soft_attention.errors import StudyError, known
-
-_RESERVED = {"image_id", "lesion_id", "label", "seed", "fold"}
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-
-
-class Dataset:
-    """A data set: everything about its images except their pixels.
-
-    Attributes:
-        name: as given to `load_dataset`; for a person's own folder, the folder's name.
-        table: one row per image, sorted by image_id: image_id, label, lesion_id, image_path,
-            mask_path (missing allowed), then the columns of the source.
-        classes: the labels in the order used everywhere.
-        images: what the pixels are: "official", "mirror (300x225 px)", "generated" or "own".
-        external: an outside test set with the same columns, or None. It is given as a table or as
-            a function that gets it when it is first asked for, so that training needs no download.
-        manifest_hash: SHA-256 over the sorted rows image_id, label, lesion_id.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        table: pd.DataFrame,
-        classes: tuple[str, ...],
-        images: str,
-        external: pd.DataFrame | Callable[[], pd.DataFrame] | None = None,
-    ):
-        self.name, self.table, self.classes, self.images = name, table, tuple(classes), images
-        self._external = external
-
-    def __repr__(self) -> str:
-        lesions = self.table["lesion_id"].nunique()
-        return (
-            f"Dataset({self.name}: {len(self.table):,} images ({self.images}) of {lesions:,} "
-            f"lesions, classes {', '.join(self.classes)})"
-        )
-
-    @property
-    def external(self) -> pd.DataFrame | None:
-        if callable(self._external):
-            self._external = self._external()
-        return self._external
-
-    @property
-    def manifest_hash(self) -> str:
-        return manifest_hash(self.table)
+from soft_attention.errors import known
 
 
 def load_dataset(name: str | Path, data_dir: str | Path | None = None, mirror: str | Path | None = None) -> Dataset:
@@ -85,7 +36,7 @@ def load_dataset(name: str | Path, data_dir: str | Path | None = None, mirror: s
             unknown class, or other counts than published.
     """
     if name not in DATASETS and (Path(name).expanduser().is_dir() or Path(name).name != str(name)):
-        return _load_own(Path(name).expanduser())
+        return load_own(Path(name).expanduser())
     load = {"ham10000": _load_ham10000, "isic2017": _load_isic2017}
     info = CATALOG[known(str(name), DATASETS, "dataset")]
     folder = Path(data_dir or paths.data_dir()).expanduser().absolute() / info.name
@@ -170,74 +121,3 @@ def _load_generated(source: Source) -> Dataset:
     common = synthetic.SYNTHETIC if info.name == "synthetic" else synthetic.SYNTHETIC_2017
     table = synthetic.generate(source.folder, common, lesions=info.lesions, seed=0)
     return Dataset(info.name, arrange(table), info.classes, "generated")
-
-
-def _load_own(folder: Path) -> Dataset:
-    labels = folder.absolute() / "labels.csv"
-    if not labels.is_file():
-        raise FileNotFoundError(f"{labels} does not exist: a folder of your own needs it, with image_id and label")
-    table = _with_lesions(_own_table(labels), labels)
-    for column in table.columns.intersection(["image_path", "mask_path"]):
-        table[column] = [p if pd.isna(p) else str(labels.parent / p) for p in table[column]]
-    info = DatasetInfo(labels.parent.name, str(labels), _own_classes(table["label"], labels))
-    masks = table.set_index("image_id")["mask_path"].dropna() if "mask_path" in table else {}
-    absent = [image for image, path in dict(masks).items() if not Path(path).is_file()]
-    refuse(absent, "have a mask_path where no file is", info.title)
-    table = assemble(info, table, _own_images(labels.parent, table), dict(masks))
-    return Dataset(info.name, table, info.classes, "own")
-
-
-def _own_table(labels: Path) -> pd.DataFrame:
-    """A labels.csv whose identifiers and labels are what stands there, "None" and "NA" too, without spaces around."""
-    as_is = {"keep_default_na": False, "na_values": [""], "skip_blank_lines": False}  # so that a row tells its line
-    table = read_table(labels, ["image_id", "label"], **as_is).dropna(how="all")
-    for column in table.columns.intersection(COLUMNS):
-        table[column] = table[column].str.strip().replace("", None)
-    for column in ("image_id", "label"):
-        if lines := [str(row + 2) for row in table.index[table[column].isna()]]:
-            raise StudyError(
-                f"{labels}: no {column} in line {', '.join(lines[:5])}{', ...' * (len(lines) > 5)}; "
-                "fill it in, or delete the line and its image"
-            )
-    return table
-
-
-def _own_classes(column: pd.Series, labels: Path) -> tuple[str, ...]:
-    """The labels in alphabetical order: at least two, no two that differ in case alone, none of `_RESERVED`."""
-    classes = tuple(sorted(set(column)))
-    if taken := sorted(_RESERVED & set(classes)):
-        raise StudyError(f"{labels}: the label {taken[0]!r} is a column of the predictions; call it otherwise")
-    alike = pd.Series(classes, [name.casefold() for name in classes])
-    if (twice := alike.index.duplicated(keep=False)).any():
-        raise StudyError(f"{labels}: the labels {', '.join(alike[twice])} differ in case alone; write them alike")
-    if len(classes) < 2:
-        raise StudyError(f"{labels}: its classes are {list(classes)}; there must be two at least to tell apart")
-    return classes
-
-
-def _with_lesions(table: pd.DataFrame, labels: Path) -> pd.DataFrame:
-    """Let each image without a lesion_id count as a lesion of its own, and say so."""
-    lesions = table.get("lesion_id", pd.Series(None, table.index, dtype="str"))
-    if lesions.isna().any():
-        warnings.warn(
-            f"{labels}: {lesions.isna().sum():,} images have no lesion_id and count as a lesion "
-            "each; if some show the same lesion, training and test set may share it",
-            stacklevel=4,
-        )
-    return table.assign(lesion_id=lesions.fillna(table["image_id"]))
-
-
-def _own_images(folder: Path, table: pd.DataFrame) -> dict[str, str]:
-    """Image files by identifier: from the column image_path, else those in the folder."""
-    if "image_path" in table:
-        given = table["image_path"].dropna()
-        refuse(given[given.duplicated()], "stand behind more than one image_id", str(folder))
-        pairs = zip(table["image_id"], table["image_path"].fillna(""), strict=True)
-        return {image: path for image, path in pairs if Path(path).is_file()}
-    masks = set(table.get("mask_path", ()))
-    shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))  # macOS leaves ._stubs
-    files = (path for path in shown if path.suffix.lower() in _IMAGE_SUFFIXES)
-    found = [path for path in files if str(path) not in masks]
-    stems = pd.Series([path.stem for path in found], dtype="str")
-    refuse(stems[stems.duplicated()], "have more than one image file", str(folder))
-    return dict(zip(stems, map(str, found), strict=True))

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +13,49 @@ from soft_attention.errors import StudyError
 
 COLUMNS = ["image_id", "label", "lesion_id", "image_path", "mask_path"]
 _TEXT = dict.fromkeys([*COLUMNS, "image", "dx"], str)
+
+
+class Dataset:
+    """A data set: everything about its images except their pixels.
+
+    Attributes:
+        name: as given to `load_dataset`; for a person's own folder, the folder's name.
+        table: one row per image, sorted by image_id: image_id, label, lesion_id, image_path,
+            mask_path (missing allowed), then the columns of the source.
+        classes: the labels in the order used everywhere.
+        images: what the pixels are: "official", "mirror (300x225 px)", "generated" or "own".
+        external: an outside test set with the same columns, or None. It is given as a table or as
+            a function that gets it when it is first asked for, so that training needs no download.
+        manifest_hash: SHA-256 over the sorted rows image_id, label, lesion_id.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        table: pd.DataFrame,
+        classes: tuple[str, ...],
+        images: str,
+        external: pd.DataFrame | Callable[[], pd.DataFrame] | None = None,
+    ):
+        self.name, self.table, self.classes, self.images = name, table, tuple(classes), images
+        self._external = external
+
+    def __repr__(self) -> str:
+        lesions = self.table["lesion_id"].nunique()
+        return (
+            f"Dataset({self.name}: {len(self.table):,} images ({self.images}) of {lesions:,} "
+            f"lesions, classes {', '.join(self.classes)})"
+        )
+
+    @property
+    def external(self) -> pd.DataFrame | None:
+        if callable(self._external):
+            self._external = self._external()
+        return self._external
+
+    @property
+    def manifest_hash(self) -> str:
+        return manifest_hash(self.table)
 
 
 def read_table(file: Path | IO, columns: list[str], name: str | None = None, **options) -> pd.DataFrame:

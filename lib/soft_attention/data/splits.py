@@ -9,7 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from soft_attention.data.datasets import Dataset, duplicate_pairs
+from soft_attention.data.datasets import duplicate_pairs
+from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError, known
 from soft_attention.vocabulary import PROTOCOLS
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from soft_attention.data.datasets import Dataset
 from soft_attention.data.images import open_images
+from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.study import training
 from soft_attention.study.config import Run

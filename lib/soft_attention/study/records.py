@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from soft_attention import files, paths
-from soft_attention.data.datasets import Dataset
+from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.files import named_if_damaged, read_json, write_json, write_table
 from soft_attention.model.networks import learned_scale
