@@ -80,7 +80,7 @@ def test_ham10000_table(ham, tmp_path):
 
 
 def test_files_with_the_official_checksums_are_official_wherever_they_lie(ham, tmp_path, monkeypatch):
-    monkeypatch.setattr("soft_attention.data.source.is_official", lambda *_: True)
+    monkeypatch.setattr("soft_attention.data.fetch.source.is_official", lambda *_: True)
     assert load_dataset("ham10000", tmp_path / "data", ham).images == "official"
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from soft_attention import files, paths
 from soft_attention.data import catalog, synthetic
 from soft_attention.data.catalog import CATALOG, DATASETS
+from soft_attention.data.fetch.source import Source
 from soft_attention.data.manifest import (
     Dataset,
     arrange,
@@ -16,7 +17,6 @@ from soft_attention.data.manifest import (
     refuse,
 )
 from soft_attention.data.own_folder import load_own
-from soft_attention.data.source import Source
 from soft_attention.errors import known
 
 

@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from PIL import Image
 
-from soft_attention.data.archives import extract, open_archive
 from soft_attention.data.catalog import DatasetInfo
-from soft_attention.data.download import fetch, is_official
+from soft_attention.data.fetch.archives import extract, open_archive
+from soft_attention.data.fetch.download import fetch, is_official
 from soft_attention.data.manifest import read_table
 from soft_attention.errors import StudyError
 

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from soft_attention.data.catalog import DatasetInfo, RemoteFile
-from soft_attention.data.source import Source
+from soft_attention.data.fetch.source import Source
 from soft_attention.errors import StudyError
 
 

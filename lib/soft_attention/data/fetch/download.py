@@ -10,9 +10,9 @@ import pooch
 import requests
 from tqdm.auto import tqdm
 
-from soft_attention.data.archives import check_space
 from soft_attention.data.catalog import RemoteFile
-from soft_attention.data.checksums import SUMS, checksum, read_sums, record_sum
+from soft_attention.data.fetch.archives import check_space
+from soft_attention.data.fetch.checksums import SUMS, checksum, read_sums, record_sum
 from soft_attention.errors import StudyError
 
 _BLOCK = 1 << 16

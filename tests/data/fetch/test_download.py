@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pooch.core
 import pytest
 
-from soft_attention.data import download
 from soft_attention.data.catalog import RemoteFile
-from soft_attention.data.download import fetch
+from soft_attention.data.fetch import download
+from soft_attention.data.fetch.download import fetch
 from soft_attention.errors import StudyError
 
 CONTENT = bytes(i * i % 251 for i in range(1_000_000))

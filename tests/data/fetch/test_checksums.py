@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from soft_attention.data import checksums
-from soft_attention.data.checksums import checksum, read_sums, record_sum
+from soft_attention.data.fetch import checksums
+from soft_attention.data.fetch.checksums import checksum, read_sums, record_sum
 
 
 @pytest.fixture

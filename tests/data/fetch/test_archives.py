@@ -6,7 +6,7 @@ from collections import namedtuple
 
 import pytest
 
-from soft_attention.data.archives import extract
+from soft_attention.data.fetch.archives import extract
 from soft_attention.errors import StudyError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
 
-from soft_attention.data.checksums import checksum
+from soft_attention.data.fetch.checksums import checksum
 from soft_attention.errors import StudyError
 from soft_attention.files import leftovers, temporary_name
 
