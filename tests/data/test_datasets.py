@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from soft_attention.data import datasets, synthetic
+from soft_attention.data import datasets
 from soft_attention.data.catalog import CATALOG, ISIC2017_PREFIXES
 from soft_attention.data.datasets import duplicate_pairs, load_dataset
 from soft_attention.errors import StudyError
@@ -264,7 +264,7 @@ def test_generated(name, tmp_path, monkeypatch):
         columns = dict.fromkeys([*SHARED, "cue_path"], "x")
         return pd.DataFrame([columns | {"image_id": "b"}, columns | {"image_id": "a"}])
 
-    monkeypatch.setattr(synthetic, "generate", generate)
+    monkeypatch.setattr(datasets, "generate", generate)
     dataset = load_dataset(name, tmp_path)
     info = CATALOG[name]
     assert asked == [(tmp_path / name, info.classes, info.lesions, 0)]

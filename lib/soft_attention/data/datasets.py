@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from soft_attention import files, paths
-from soft_attention.data import catalog, synthetic
+from soft_attention.data import catalog
 from soft_attention.data.catalog import CATALOG, DATASETS
 from soft_attention.data.fetch.source import Source
 from soft_attention.data.manifest import (
@@ -17,6 +17,7 @@ from soft_attention.data.manifest import (
     refuse,
 )
 from soft_attention.data.own_folder import load_own
+from soft_attention.data.synthetic.generate import SYNTHETIC, SYNTHETIC_2017, generate
 from soft_attention.errors import known
 
 
@@ -118,6 +119,6 @@ def _isic2017_partition(source: Source, partition: str, prefix: str) -> pd.DataF
 
 def _load_generated(source: Source) -> Dataset:
     info = source.info
-    common = synthetic.SYNTHETIC if info.name == "synthetic" else synthetic.SYNTHETIC_2017
-    table = synthetic.generate(source.folder, common, lesions=info.lesions, seed=0)
+    common = SYNTHETIC if info.name == "synthetic" else SYNTHETIC_2017
+    table = generate(source.folder, common, lesions=info.lesions, seed=0)
     return Dataset(info.name, arrange(table), info.classes, "generated")

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from soft_attention.data.lesions import BLOOD, MELANIN, RECIPES, Recipe, noise, smoothstep
+from soft_attention.data.synthetic.lesions import BLOOD, MELANIN, RECIPES, Recipe, noise, smoothstep
 
 SKIN_MELANIN = (0.02, 0.08, 0.17, 0.32, 0.60, 1.0)  # Fitzpatrick types I to VI
 SKIN_SHARES = (0.16, 0.32, 0.24, 0.14, 0.09, 0.05)

@@ -13,10 +13,10 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from soft_attention.data import synthetic
-from soft_attention.data.dermoscopy import draw_lesion
-from soft_attention.data.lesions import RECIPES
-from soft_attention.data.synthetic import SYNTHETIC, SYNTHETIC_2017, count_lesions, generate, plan_images
+from soft_attention.data.synthetic import generate as module
+from soft_attention.data.synthetic.drawing import draw_lesion
+from soft_attention.data.synthetic.generate import SYNTHETIC, SYNTHETIC_2017, count_lesions, generate, plan_images
+from soft_attention.data.synthetic.lesions import RECIPES
 from soft_attention.errors import StudyError
 
 SMALL = {"size": (48, 64), "floor": 2}
@@ -162,7 +162,7 @@ def test_an_interrupted_drawing_is_done_again(tmp_path, monkeypatch):
         return draw_lesion(label, seed, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(synthetic, "draw_lesion", stop_at_the_third)
+        patch.setattr(module, "draw_lesion", stop_at_the_third)
         generate(tmp_path, SYNTHETIC_2017, 9, size=(48, 64), floor=3)
     left = digests(tmp_path)
     assert left and not any("/." in name or name == "table.csv" for name in left)

@@ -12,8 +12,8 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
-from soft_attention.data.dermoscopy import Picture, draw_lesion
-from soft_attention.data.lesions import RECIPES
+from soft_attention.data.synthetic.drawing import Picture, draw_lesion
+from soft_attention.data.synthetic.lesions import RECIPES
 from soft_attention.errors import StudyError, known
 from soft_attention.files import atomic
 
