@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from soft_attention.study.statistics import (
+from soft_attention.evaluation.bootstrap import (
     auc_contributions,
     bootstrap_mean,
     corrected_t,

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from soft_attention.evaluation import saliency
 from soft_attention.model.networks import attention_maps, build_network
-from soft_attention.study import attention, attention_tables, features, saliency
+from soft_attention.study import attention, attention_tables, features
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ import pytest
 from soft_attention import files, paths
 from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
+from soft_attention.evaluation.metrics import score
 from soft_attention.model.attention import SoftAttention
-from soft_attention.study import records, scores
+from soft_attention.study import records
 from soft_attention.study.config import Study
 from soft_attention.study.predictions import table
 
@@ -52,7 +53,7 @@ def finished(run, dataset):
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
     predictions = table(dataset.table, probabilities, CLASSES)
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-    metrics = scores.score(predictions, CLASSES) | {"intervals": {"accuracy": [0.1, 0.9]}}
+    metrics = score(predictions, CLASSES) | {"intervals": {"accuracy": [0.1, 0.9]}}
     records.write_run(
         run, folder, dataset, "hash", network, {"test": predictions, "external": predictions[:2]}, metrics
     )

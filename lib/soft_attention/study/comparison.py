@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-from soft_attention.study import calibration, records, scores, statistics, tables
+from soft_attention.evaluation import bootstrap, calibration
+from soft_attention.evaluation.metrics import LABELS, score
+from soft_attention.study import records, tables
 from soft_attention.study.config import Analysis
-from soft_attention.study.scores import LABELS
 from soft_attention.vocabulary import BACKBONES
 
 MELANOMA = ("mel", "melanoma")  # its name in HAM10000 and in ISIC-2017
@@ -29,9 +30,9 @@ def predictions_of(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
 
 
 def pairs_of_arms(runs: pd.DataFrame, arm: str, reference: str, name: str = "test") -> pd.DataFrame:
-    """`statistics.pair_predictions` of two arms of `runs`."""
+    """`bootstrap.pair_predictions` of two arms of `runs`."""
     tables = (predictions_of(runs[runs["arm"] == each], name) for each in (arm, reference))
-    return statistics.pair_predictions(*tables, runs["classes"].iloc[0])
+    return bootstrap.pair_predictions(*tables, runs["classes"].iloc[0])
 
 
 def complete(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
@@ -64,7 +65,7 @@ def comparisons_table(
     Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
     difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict, and
     scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none.
-    Every lesion counts the same (see `statistics.paired_bootstrap`). One training of each arm decides nothing, whatever
+    Every lesion counts the same (see `bootstrap.paired_bootstrap`). One training of each arm decides nothing, whatever
     the lesions say. A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
@@ -73,7 +74,7 @@ def comparisons_table(
 
     def differences(place: tuple[str, str, str]) -> dict:
         pairs = pairs_of_arms(compared[place], *place[1:], name)
-        return statistics.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
+        return bootstrap.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
         by_place = dict(zip(compared, pool.map(differences, compared), strict=True))
@@ -108,7 +109,7 @@ def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str
     runs = pd.concat([parts[name] for name in names])
     runs = runs[runs.groupby(place)["part"].transform("nunique") == len(names)].reset_index(drop=True)
     validation = [
-        scores.score(records.read_predictions(run.folder, "validation"), run.classes)[analysis.endpoint]
+        score(records.read_predictions(run.folder, "validation"), run.classes)[analysis.endpoint]
         for run in runs.itertuples()
     ]
     best = runs.assign(validation=validation).groupby(place, sort=False)["validation"].idxmax()
@@ -130,11 +131,11 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
         differences = (values[arm] - values[reference]).rename("difference").reset_index()
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
         if paired["fold"].nunique() > 1:
-            t = statistics.corrected_t(differences["difference"], _tested_per_trained(paired))
+            t = bootstrap.corrected_t(differences["difference"], _tested_per_trained(paired))
             low, high = t.interval()
             row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
         if min(differences["seed"].nunique(), differences["fold"].nunique()) > 1:
-            spread = statistics.variance_components(differences, "difference")
+            spread = bootstrap.variance_components(differences, "difference")
             row |= {f"sd_{name}": np.sqrt(value) for name, value in spread.items()}
         rows.append(row | _first_seed_tests(paired, arm, reference, classes))
     return pd.DataFrame(rows)
@@ -145,7 +146,7 @@ def external_table(runs: pd.DataFrame) -> pd.DataFrame:
     metrics = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
     rows = []
     for run in runs.itertuples():
-        found = scores.score(records.read_predictions(run.folder, "external"), run.classes)
+        found = score(records.read_predictions(run.folder, "external"), run.classes)
         rows.append(_place(run) | {"images": found["n_images"]} | {metric: found[metric] for metric in metrics})
     return _means(rows)
 
@@ -227,7 +228,7 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     def row(place: dict, paired: pd.DataFrame, melanoma: str) -> dict:
         gains = _auc_gains(paired, place["arm"], "baseline", melanoma)
-        gain, by_seed = statistics.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
+        gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
         found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
         return place | found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
 
@@ -257,7 +258,7 @@ def remarks(row) -> list[str]:
     has silenced; one training of each arm, so that the interval is for other lesions only and nothing is decided.
     """
     found = []
-    decided = row.verdict in (statistics.SUPPORTED, statistics.NOT_SUPPORTED)
+    decided = row.verdict in (bootstrap.SUPPORTED, bootstrap.NOT_SUPPORTED)
     if decided and min(abs(row.low), abs(row.high)) < row.margin:
         found.append("size open")
     if row.scale_at_most_0:
@@ -294,7 +295,7 @@ def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> p
         for each in (arm, reference)
     )
     gain = [
-        statistics.auc_contributions(one["label"][rows] == positive, one[positive][rows], other[positive][rows])
+        bootstrap.auc_contributions(one["label"][rows] == positive, one[positive][rows], other[positive][rows])
         for rows in one.groupby(["seed", "fold"]).groups.values()
     ]
     return one[["image_id", "lesion_id", "seed"]].assign(gain=np.concatenate(gain))
@@ -319,12 +320,12 @@ def _means(rows: list[dict]) -> pd.DataFrame:
 
 
 def _holm(p_values: Iterable[float]) -> list[float]:
-    return statistics.holm(list(p_values)).tolist()
+    return bootstrap.holm(list(p_values)).tolist()
 
 
 def _numbers(difference, margin: float, p_value: float, p_equivalence: float) -> dict:
     low, high = difference.interval()
-    verdict = statistics.verdict(difference, margin, p_value=p_value, p_equivalence=p_equivalence)
+    verdict = bootstrap.verdict(difference, margin, p_value=p_value, p_equivalence=p_equivalence)
     return {
         "seeds": difference.seeds,
         "images": difference.images,
@@ -335,7 +336,7 @@ def _numbers(difference, margin: float, p_value: float, p_equivalence: float) ->
         "p_holm": p_value,
         "margin": margin,
         "p_equivalence_holm": p_equivalence,
-        "verdict": verdict if difference.seeds > 1 else statistics.UNDECIDED,
+        "verdict": verdict if difference.seeds > 1 else bootstrap.UNDECIDED,
     }
 
 
@@ -355,13 +356,13 @@ def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Seq
     )
     single = ~one["lesion_id"].duplicated()
     called = [np.asarray(classes)[table[list(classes)].to_numpy().argmax(axis=1)] for table in (one, other)]
-    counts = statistics.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
+    counts = bootstrap.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
     found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}
     found["p_mcnemar"] = counts.p_value
     melanoma = next((name for name in MELANOMA if name in classes), None)
     positive = one["label"] == melanoma
     lesions, others = (set(one["lesion_id"][kind]) for kind in (positive, ~positive))
     if min(len(lesions), len(others)) > 1 and not lesions & others:  # identifiers of patients may hold both
-        auc = statistics.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
+        auc = bootstrap.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
         found |= {"melanoma_auc_difference": auc.estimate, "p_delong": auc.p_value()}
     return found

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from soft_attention.study import comparison, records, statistics, tables
+from soft_attention.evaluation import bootstrap
+from soft_attention.study import comparison, records, tables
 from soft_attention.vocabulary import BACKBONES
 
 METRICS = ("accuracy", "weighted_precision", "balanced_accuracy")
@@ -90,7 +91,7 @@ def _attention(frozen: pd.DataFrame) -> Iterator[dict]:
         return
     pairs = comparison.pairs_of_arms(runs, *ARMS)
     compared = "arm released - baseline, lesions apart, validation chooses"
-    yield _row(GAIN, "attention itself", compared, pairs, statistics.paired_bootstraps(pairs, classes, METRICS, **EACH))
+    yield _row(GAIN, "attention itself", compared, pairs, bootstrap.paired_bootstraps(pairs, classes, METRICS, **EACH))
     weight = _single(pairs).astype(float)
     single = pairs.assign(arm_weight=weight, reference_weight=weight)
     yield from _gain("only lesions with a single image", "gain on those - on all", single, pairs, classes)
@@ -105,15 +106,15 @@ def _baseline_scores(frozen: pd.DataFrame) -> Iterator[dict]:
     if runs.empty:
         return
     table = comparison.predictions_of(runs)
-    pairs = statistics.pair_predictions(table, table, classes)
+    pairs = bootstrap.pair_predictions(table, table, classes)
     single = _single(pairs)
     compared = "tested on those - on all, same trainings, arm baseline"
     weighted = pairs.assign(arm_weight=single.astype(float))
-    found = statistics.paired_bootstraps(weighted, classes, METRICS, **EACH)
+    found = bootstrap.paired_bootstraps(weighted, classes, METRICS, **EACH)
     yield _row(SCORE, "only lesions with a single image", compared, pairs[single], found)
     nevi = (pairs["truth"] == classes.index("nv")).mean()
     compared = f"accuracy - balanced, weighted - macro precision: {nevi:.0%} of the images are nevi, arm baseline"
-    found = statistics.paired_bootstraps(pairs, classes, list(KINDER.items()), **EACH)
+    found = bootstrap.paired_bootstraps(pairs, classes, list(KINDER.items()), **EACH)
     found = {name: found[name, balanced] for name, balanced in KINDER.items()}
     yield _row(SCORE, "weighting by class frequency", compared, pairs, found)
 
@@ -187,8 +188,8 @@ def _single(pairs: pd.DataFrame) -> pd.Series:
 
 
 def _score(entry: str, compared: str, arm: pd.DataFrame, reference: pd.DataFrame, classes: list[str]) -> dict:
-    pairs = statistics.pair_predictions(arm, reference, classes)
-    return _row(SCORE, entry, compared, arm, statistics.paired_bootstraps(pairs, classes, METRICS, **EACH))
+    pairs = bootstrap.pair_predictions(arm, reference, classes)
+    return _row(SCORE, entry, compared, arm, bootstrap.paired_bootstraps(pairs, classes, METRICS, **EACH))
 
 
 def _gain(
@@ -203,13 +204,11 @@ def _gain(
     if pairs["seed"].nunique() >= FEWEST_SEEDS:
         metrics = metrics or {name: (name, name) for name in METRICS}
         yield _row(
-            GAIN, entry, compared, pairs, statistics.bootstraps_of_change(pairs, others, classes, metrics, **EACH)
+            GAIN, entry, compared, pairs, bootstrap.bootstraps_of_change(pairs, others, classes, metrics, **EACH)
         )
 
 
-def _row(
-    moves: str, entry: str, compared: str, table: pd.DataFrame, found: Mapping[str, statistics.Difference]
-) -> dict:
+def _row(moves: str, entry: str, compared: str, table: pd.DataFrame, found: Mapping[str, bootstrap.Difference]) -> dict:
     counts = {"replicates": len(table[["seed", "fold"]].drop_duplicates()), "images": table["image_id"].nunique()}
     row = {"moves": moves, "entry": entry, "compared": compared} | counts | {"range": INTERVAL}
     for name, difference in found.items():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from soft_attention.study.saliency import resize_maps
+from soft_attention.evaluation.saliency import resize_maps
 
 STEPS = 8
 BLUR = 0.1  # deviation of the blur as a share of the image's side

@@ -19,9 +19,9 @@ import pandas as pd
 from soft_attention import files, paths
 from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
+from soft_attention.evaluation.metrics import score
 from soft_attention.files import named_if_damaged, read_json, write_json, write_table
 from soft_attention.model.networks import learned_scale
-from soft_attention.study import scores
 from soft_attention.study.config import Run, Study, changes
 from soft_attention.vocabulary import CHOOSING
 
@@ -278,7 +278,7 @@ def _run_row(folder: Path) -> dict[str, Any]:
     found = {key: facts[key] for key in ("images", "training_seconds", "peak_memory_mib")}
     found |= {"scale": run.scale, "leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
     found |= {"folder": folder, "intervals": stored["intervals"], "gamma": stored.get("gamma")}
-    return _place(run) | found | scores.score(read_predictions(folder), stored["classes"])
+    return _place(run) | found | score(read_predictions(folder), stored["classes"])
 
 
 def _devices() -> list[str]:

@@ -1,6 +1,6 @@
 """How far probabilities can be believed, and what a threshold chosen elsewhere yields.
 
-`predictions` is everywhere a table as in `scores.score`; confidence is the highest probability of an image.
+`predictions` is everywhere a table as in `metrics.score`; confidence is the highest probability of an image.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from soft_attention.errors import known
-from soft_attention.study.scores import labels_and_probabilities
+from soft_attention.evaluation.metrics import labels_and_probabilities
 
 SMALLEST = float(np.finfo(np.float32).tiny)  # a float32 softmax underflows to 0, which has no logarithm
 TEMPERATURES = (0.05, 20.0)  # where `fit_temperature` looks
@@ -23,7 +23,7 @@ def reliability(predictions: pd.DataFrame, classes: Sequence[str], bins: int = 1
     Columns: low (exclusive), high (inclusive), count, and the means confidence and accuracy; NaN in an empty bin.
 
     Raises:
-        ValueError: as in `scores.score`, or there is no bin.
+        ValueError: as in `metrics.score`, or there is no bin.
     """
     if bins < 1:
         raise ValueError(f"there must be at least one bin, not {bins}")
@@ -76,7 +76,7 @@ def apply_temperature(predictions: pd.DataFrame, classes: Sequence[str], tempera
     """A copy of the table with the logits divided by `temperature`; every image is called as before.
 
     Raises:
-        ValueError: as in `scores.score`, or the temperature is not above 0.
+        ValueError: as in `metrics.score`, or the temperature is not above 0.
     """
     if not temperature > 0:
         raise ValueError(f"a temperature must be above 0, not {temperature}")
@@ -103,12 +103,12 @@ def sensitivity_at_specificity(
     another one, so it is given too.
 
     Args:
-        validation, test: predictions as in `scores.score`.
+        validation, test: predictions as in `metrics.score`.
         positive: the class, one of `classes`.
         specificity: asked for, above 0 and at most 1.
 
     Raises:
-        ValueError: as in `scores.score`, no validation image outside the class, or test images of one kind only.
+        ValueError: as in `metrics.score`, no validation image outside the class, or test images of one kind only.
     """
     if not 0 < specificity <= 1:
         raise ValueError(f"a specificity must be above 0 and at most 1, not {specificity}")

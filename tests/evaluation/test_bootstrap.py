@@ -13,8 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from soft_attention import paths
-from soft_attention.study import scores
-from soft_attention.study.statistics import (
+from soft_attention.evaluation.bootstrap import (
     EQUIVALENT,
     METRICS,
     NOT_SUPPORTED,
@@ -35,6 +34,7 @@ from soft_attention.study.statistics import (
     variance_components,
     verdict,
 )
+from soft_attention.evaluation.metrics import score
 
 ABC = ("a", "b", "c")
 
@@ -132,7 +132,7 @@ def test_estimate_is_the_mean_over_seeds_of_the_scores():
     arm, reference = two_arms()
     pairs = pair_predictions(arm, reference, ABC)
     found = {
-        name: pd.DataFrame([scores.score(rows, ABC) for _, rows in table.groupby("seed")])
+        name: pd.DataFrame([score(rows, ABC) for _, rows in table.groupby("seed")])
         for name, table in (("arm", arm), ("reference", reference))
     }
     for metric in METRICS:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import special
 from sklearn import metrics
 
-from soft_attention.study.calibration import (
+from soft_attention.evaluation.calibration import (
     TEMPERATURES,
     apply_temperature,
     brier,

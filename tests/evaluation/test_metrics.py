@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from soft_attention.study.scores import INTERVAL_METRICS, intervals, score
+from soft_attention.evaluation.metrics import INTERVAL_METRICS, intervals, score
 
 SEVEN = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 AB, ABC = ("a", "b"), ("a", "b", "c")

@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.sparse import csr_array
 
 from soft_attention.errors import known
-from soft_attention.study.scores import block_sizes, draw_lesions, labels_and_probabilities
+from soft_attention.evaluation.metrics import block_sizes, draw_lesions, labels_and_probabilities
 
 METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_precision")
 UNITS = ("lesion", "image")
@@ -145,7 +145,7 @@ def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequen
     """What both arms called each image: one row per seed, fold and image, sorted by them.
 
     Args:
-        arm, reference: predictions as in `scores.score`, of all runs of an arm one below the other, and the columns
+        arm, reference: predictions as in `metrics.score`, of all runs of an arm one below the other, and the columns
             seed and fold. Each image once per seed and fold; both arms the same seeds, folds, images, lesions and
             labels, in any order.
         classes: the class names.
@@ -154,7 +154,7 @@ def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequen
         seed, fold, image_id, lesion_id, and as class numbers truth, arm and reference.
 
     Raises:
-        ValueError: tables that `scores.score` refuses, or that do not match.
+        ValueError: tables that `metrics.score` refuses, or that do not match.
     """
     calls = [_calls(table, classes) for table in (arm, reference)]
     for seed, fold in sorted(set(calls[0]) | set(calls[1])):
@@ -200,7 +200,7 @@ def paired_bootstrap(
         pairs: from `pair_predictions`. The columns arm_weight and reference_weight, if there are such, say how much an
             image counts for that arm: 0 leaves it out, to compare a part of the images with the whole.
         classes: the class names.
-        metric: one of `METRICS`, as defined in `scores.score`. Or two of them, of the arm and of the reference: how
+        metric: one of `METRICS`, as defined in `metrics.score`. Or two of them, of the arm and of the reference: how
             much higher one is.
         unit: what counts the same, every `lesion` (an image weighs 1 / tested images of its lesion) or every `image`.
         draws: number of resamples.
@@ -386,7 +386,7 @@ def _lesion_counts(pairs: pd.DataFrame, classes: int, unit: str) -> np.ndarray:
 
 
 def _scores(counts: np.ndarray, metric: str) -> np.ndarray:
-    """The metric from support, hits and calls (..., 3, classes), as in `scores.score`."""
+    """The metric from support, hits and calls (..., 3, classes), as in `metrics.score`."""
     support, hits, called = np.moveaxis(counts, -2, 0)
     if metric == "accuracy":
         return hits.sum(axis=-1) / support.sum(axis=-1)

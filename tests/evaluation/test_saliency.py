@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soft_attention.study import saliency
+from soft_attention.evaluation import saliency
 
 MEASURES = (saliency.energy_inside, saliency.pointing_game, saliency.iou_at_area)
 
