@@ -1,3 +1,5 @@
+"""Scores of one table of predictions, against numbers by hand and scikit-learn."""
+
 import json
 
 import numpy as np
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from soft_attention.evaluation.metrics import INTERVAL_METRICS, intervals, score
+from soft_attention.evaluation.metrics import INTERVAL_METRICS, intervals, of_epoch, score
 
 SEVEN = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 AB, ABC = ("a", "b"), ("a", "b", "c")
@@ -68,6 +70,15 @@ def test_scores_agree_with_scikit_learn():
     assert result["accuracy"] == pytest.approx(metrics.recall_score(truth, called, average="weighted"))
     assert result["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(truth, called))
     assert "tasks" not in result
+
+
+def test_scores_of_an_epoch_agree_with_scikit_learn():
+    labels, probabilities = np.array([0, 0, 1, 3]), np.float32([[0.5, 0.2, 0.2, 0.1]] * 3 + [[0, 1, 0, 0]])
+    called = probabilities.argmax(axis=1)
+    found = of_epoch(probabilities, labels)
+    assert found["loss"] == pytest.approx(np.mean([np.log(2), np.log(2), np.log(5), 7 * np.log(10)]))
+    assert found["accuracy"] == metrics.accuracy_score(labels, called) == 0.5
+    assert found["balanced_accuracy"] == pytest.approx(1 / 3)  # the class that does not occur counts nowhere
 
 
 def test_tied_probabilities_count_half_in_an_auc():

@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.proportion import proportion_confint
 
 from soft_attention import paths
 from soft_attention.evaluation.metrics import score
@@ -106,13 +105,6 @@ def test_missing_published_file_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "PARAMS", tmp_path)
     with pytest.raises(ValueError, match="unknown published table 'networks'"):
         tables.published_networks()
-
-
-def test_wilson_interval_by_hand():
-    low, high = tables.wilson(10, 10)
-    assert high == pytest.approx(1)
-    assert low == pytest.approx(10 / (10 + 1.959964**2))
-    assert tables.wilson(755, 828) == proportion_confint(755, 828, method="wilson")
 
 
 # --- beside ours ----------------------------------------------------------------------------------

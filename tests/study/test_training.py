@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from soft_attention.errors import StudyError
+from soft_attention.evaluation.metrics import of_epoch
 from soft_attention.study import training
 from soft_attention.study.config import Study
 
@@ -89,8 +90,7 @@ def test_the_selected_weights_are_those_of_the_best_epoch(split, whole):
     predictions, history, _ = whole
     rows = np.flatnonzero(split["subset"] == "validation")
     labels = pd.Index(CLASSES).get_indexer(split["label"].iloc[rows])
-    found = training._scores("validation", predictions[rows], labels)
-    assert found["validation_loss"] == pytest.approx(history["validation_loss"].min(), rel=1e-4)
+    assert of_epoch(predictions[rows], labels)["loss"] == pytest.approx(history["validation_loss"].min(), rel=1e-4)
 
 
 def test_both_choices_are_kept_from_one_training(run, images, split, tmp_path):

@@ -1,144 +1,21 @@
-"""How sure the difference of two arms is: intervals, tests and verdicts.
+"""How sure the difference of two arms is, by drawing lesions and trainings again.
 
 A difference is everywhere arm minus reference, as a share: .01 is one point. Both arms are tested on the same images by
 networks of the same seed, fold and split, so everything here is paired.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from scipy import stats
 from scipy.sparse import csr_array
 
 from soft_attention.errors import known
-from soft_attention.evaluation.metrics import block_sizes, draw_lesions, labels_and_probabilities
+from soft_attention.evaluation.metrics import block_sizes, draw_lesions, from_counts, labels_and_probabilities
+from soft_attention.evaluation.verdict import BootstrapDifference
 
 METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_precision")
 UNITS = ("lesion", "image")
-SUPPORTED, NOT_SUPPORTED, EQUIVALENT, UNDECIDED = "supported", "not supported", "equivalent", "undecided at this scale"
-
-
-# --- what every comparison ends in ----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Difference:
-    """An estimated difference whose error follows Student's t.
-
-    Attributes:
-        estimate: arm minus reference.
-        standard_error: of the estimate; 0 where the arms do not differ in any way.
-        freedom: degrees of freedom of the standard error; infinite: the normal distribution.
-    """
-
-    estimate: float
-    standard_error: float
-    freedom: float = np.inf
-
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Low and high end of the two-sided interval."""
-        half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.standard_error
-        return self.estimate - half, self.estimate + half
-
-    def p_above(self, value: float) -> float:
-        """One-sided p-value for the claim that the true difference is above `value`."""
-        return self._tail(self.estimate - value)
-
-    def p_below(self, value: float) -> float:
-        """One-sided p-value for the claim that the true difference is below `value`."""
-        return self._tail(value - self.estimate)
-
-    def p_value(self) -> float:
-        """Two-sided p-value for the claim that there is a difference."""
-        return min(1.0, 2 * min(self.p_above(0), self.p_below(0)))
-
-    def p_equivalence(self, margin: float) -> float:
-        """p-value for the claim that the true difference is within ±`margin`: two one-sided tests.
-
-        It is below 1 - level exactly when the interval of level 2 level - 1 (.90 for .95) is within ±`margin`
-        (Schuirmann, J Pharmacokinet Biopharm 15, 1987).
-        """
-        return max(self.p_above(-margin), self.p_below(margin))
-
-    def _tail(self, distance: float) -> float:
-        if self.standard_error == 0:
-            return float(distance <= 0)
-        return float(stats.t.sf(distance / self.standard_error, self.freedom))
-
-
-@dataclass(frozen=True, kw_only=True)
-class BootstrapDifference(Difference):
-    """A difference with its bootstrap distribution, which replaces Student's t in intervals and p-values.
-
-    Attributes:
-        images, lesions, seeds: how many there are.
-        draws: (draws,) resampled differences. No p-value is below 1 / (draws + 1).
-    """
-
-    images: int
-    lesions: int
-    seeds: int
-    draws: np.ndarray = field(repr=False, compare=False)
-
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Low and high end of the two-sided percentile interval."""
-        low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2]).tolist()
-        return low, high
-
-    def p_above(self, value: float) -> float:
-        return float((1 + (self.draws <= value).sum()) / (1 + len(self.draws)))
-
-    def p_below(self, value: float) -> float:
-        return float((1 + (self.draws >= value).sum()) / (1 + len(self.draws)))
-
-
-def verdict(
-    difference: Difference,
-    margin: float,
-    level: float = 0.95,
-    p_value: float | None = None,
-    p_equivalence: float | None = None,
-) -> str:
-    """What may be said of the claim that the arm is better than the reference.
-
-    The first that holds:
-
-    1. `EQUIVALENT`: the interval of level 2 level - 1 (90 % for 95 %) is within ±margin, so the arms differ by less
-       than what counts, even where the difference is surely not 0;
-    2. `SUPPORTED`: p < 1 - level and the arm is better, i.e. the interval is above 0;
-    3. `NOT_SUPPORTED`: p < 1 - level and the arm is worse, i.e. the interval is below 0;
-    4. `UNDECIDED`: the data exclude neither.
-
-    Args:
-        margin: smallest difference that counts, above 0.
-        p_value, p_equivalence: those after Holm's correction, where the difference is one of a family; None: its own.
-    """
-    if margin <= 0:
-        raise ValueError(f"a margin must be above 0, not {margin}")
-    alpha = 1 - level
-    if (difference.p_equivalence(margin) if p_equivalence is None else p_equivalence) < alpha:
-        return EQUIVALENT
-    if (difference.p_value() if p_value is None else p_value) < alpha:
-        return SUPPORTED if difference.estimate > 0 else NOT_SUPPORTED
-    return UNDECIDED
-
-
-def holm(p_values: ArrayLike) -> np.ndarray:
-    """The p-values of a family after Holm's correction (Scand J Statist 6, 1979), in the same order.
-
-    By hand, because statsmodels collects Python's garbage at every call: a quarter of a second with a study in memory.
-    """
-    p_values = np.asarray(p_values, float)
-    order = np.argsort(p_values)
-    corrected = np.empty_like(p_values)
-    corrected[order] = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1)).clip(max=1)
-    return corrected
-
-
-# --- bootstrap over lesions and seeds -------------------------------------------------------------
 
 
 def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -341,7 +218,7 @@ def resample_lesions(
         drawn = (weights @ flat).reshape(len(weights), *counts.shape[1:])
         # Equal arms differ by 0, not by the rounding of a sum.
         return {
-            metric: (_scores(drawn[:, :, 0], one) - _scores(drawn[:, :, 1], other)).round(12)
+            metric: (from_counts(drawn[:, :, 0], one) - from_counts(drawn[:, :, 1], other)).round(12)
             for metric, (one, other) in both.items()
         }
 
@@ -385,20 +262,6 @@ def _lesion_counts(pairs: pd.DataFrame, classes: int, unit: str) -> np.ndarray:
     return counts
 
 
-def _scores(counts: np.ndarray, metric: str) -> np.ndarray:
-    """The metric from support, hits and calls (..., 3, classes), as in `metrics.score`."""
-    support, hits, called = np.moveaxis(counts, -2, 0)
-    if metric == "accuracy":
-        return hits.sum(axis=-1) / support.sum(axis=-1)
-    if metric == "balanced_accuracy":
-        recall = np.divide(hits, support, out=np.zeros_like(hits), where=support > 0)
-        return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
-    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    if metric == "macro_precision":
-        return precision.mean(axis=-1)
-    return (support * precision).sum(axis=-1) / support.sum(axis=-1)
-
-
 def _between_seeds(found: np.ndarray, drawn: np.ndarray) -> float:
     """Variance between trainings, without what lesions alone make seeds differ; method of moments, at least 0.
 
@@ -411,180 +274,6 @@ def _between_seeds(found: np.ndarray, drawn: np.ndarray) -> float:
     return float(max(0.0, found.var(ddof=1) - noise))
 
 
-# --- tests of one pair, or of all runs ------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Images that only one of the arms calls correctly, and the p-value of McNemar's test."""
-
-    arm_only: int
-    reference_only: int
-    p_value: float
-
-
-def mcnemar_midp(correct: ArrayLike, reference_correct: ArrayLike) -> McNemar:
-    """Exact McNemar test with the mid-p-value: do both arms call the same share of images correctly?
-
-    It is as powerful as the asymptotic test and keeps the level (Fagerland et al., BMC Med Res Methodol 13:91, 2013).
-    The images must be independent: one per lesion, and one seed.
-
-    Args:
-        correct, reference_correct: (N,) booleans, whether the arms called the same images correctly.
-    """
-    first, second = np.asarray(correct, bool), np.asarray(reference_correct, bool)
-    _check_lengths(first, second)
-    counts = int((first & ~second).sum()), int((second & ~first).sum())
-    discordant = sum(counts)
-    point = stats.binom.pmf(counts[0], discordant, 0.5)
-    if discordant == 0:
-        p_value = 1.0
-    elif counts[0] == counts[1]:
-        p_value = 1 - point / 2
-    else:
-        p_value = 2 * stats.binom.cdf(min(counts), discordant, 0.5) - point
-    return McNemar(*counts, float(p_value))
-
-
-def delong(
-    positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike, lesions: ArrayLike | None = None
-) -> Difference:
-    """DeLong's test of two areas under the ROC curve on the same images (DeLong et al., Biometrics 44, 1988).
-
-    Computed from midranks (Sun and Xu, IEEE Signal Process Lett 21, 2014). With `lesions`, images of one lesion may
-    depend on each other (Obuchowski, Biometrics 53, 1997); where every lesion has one image, that is the same.
-
-    Args:
-        positive: (N,) booleans.
-        scores, reference_scores: (N,), higher for what is rather positive.
-        lesions: (N,) the lesion of each image, either positive or not.
-
-    Raises:
-        ValueError: unequal lengths, fewer than two lesions of a kind, or a lesion of both kinds.
-    """
-    positive = np.asarray(positive, bool)
-    first, second = np.asarray(scores, float), np.asarray(reference_scores, float)
-    lesion = np.arange(len(positive)) if lesions is None else np.asarray(lesions)
-    _check_lengths(positive, first, second, lesion)
-    if min(len(np.unique(lesion[kind])) for kind in (positive, ~positive)) < 2:
-        raise ValueError("an area under the ROC curve needs two positive lesions and two others")
-    if np.intersect1d(lesion[positive], lesion[~positive]).size:
-        raise ValueError("a lesion holds positive and other images")
-    areas, components = zip(*(_placements(positive, values) for values in (first, second)), strict=True)
-    variance = 0.0
-    for kind in (positive, ~positive):
-        deviation = (components[0] - components[1])[kind] - (areas[0] - areas[1])
-        sums = np.bincount(np.unique(lesion[kind], return_inverse=True)[1], deviation)
-        variance += len(sums) / (len(sums) - 1) * (sums**2).sum() / kind.sum() ** 2
-    return Difference(areas[0] - areas[1], float(np.sqrt(variance)))
-
-
-def auc_contributions(positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike) -> np.ndarray:
-    """What each image adds to the difference of two areas under the ROC curve: (N,), whose mean is the difference.
-
-    To first order other images move their mean as they move the difference (the components of `delong`), so that
-    `bootstrap_mean` gives the interval of an area too.
-
-    Args:
-        positive, scores, reference_scores: as in `delong`.
-
-    Raises:
-        ValueError: unequal lengths, or no image of a kind.
-    """
-    positive = np.asarray(positive, bool)
-    first, second = np.asarray(scores, float), np.asarray(reference_scores, float)
-    _check_lengths(positive, first, second)
-    if positive.all() or not positive.any():
-        raise ValueError("an area under the ROC curve needs a positive image and another one")
-    areas, components = zip(*(_placements(positive, values) for values in (first, second)), strict=True)
-    difference = areas[0] - areas[1]
-    of_kind = np.where(positive, positive.sum(), (~positive).sum())
-    return difference + len(positive) * (components[0] - components[1] - difference) / of_kind
-
-
-def _placements(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
-    """The AUC, and for each image the share of the other kind that it stands on the right side of (ties half)."""
-    ranks = stats.rankdata(scores)
-    share = np.empty(len(scores))
-    for kind in (positive, ~positive):
-        share[kind] = (ranks[kind] - stats.rankdata(scores[kind])) / (~kind).sum()
-    share[~positive] = 1 - share[~positive]
-    return float(share[positive].mean()), share
-
-
-def corrected_t(differences: ArrayLike, tested_per_trained: float) -> Difference:
-    """The corrected resampled t-test over runs (Nadeau and Bengio, Mach Learn 52, 2003).
-
-    Runs share training images, so their mean is less sure than that of independent ones: the variance of a run counts
-    1 / runs + test images / training images times. It is conservative where other training images would change little.
-
-    Args:
-        differences: (runs,), the difference of one run each, over folds and seeds.
-        tested_per_trained: images tested in a run, over images trained on; .25 for five folds without validation.
-
-    Raises:
-        ValueError: fewer than two runs, or a ratio that is not above 0.
-    """
-    differences = np.asarray(differences, float)
-    runs = len(differences)
-    if runs < 2:
-        raise ValueError("the corrected t-test needs at least two runs")
-    if not tested_per_trained > 0:
-        raise ValueError(f"tested_per_trained must be above 0, not {tested_per_trained}")
-    factor = 1 / runs + tested_per_trained
-    return Difference(float(differences.mean()), float(np.sqrt(factor * differences.var(ddof=1))), runs - 1)
-
-
-def smallest_detectable_difference(
-    n: ArrayLike, discordant: ArrayLike, power: float = 0.8, alpha: float = 0.05
-) -> np.ndarray:
-    """Difference of two paired shares that McNemar's two-sided test finds with probability `power`.
-
-    By the normal approximation, with the variance of no difference: `discordant` / n. (Connor, Biometrics 43, 1987,
-    takes a slightly smaller one for the power.)
-
-    Args:
-        n: independent images or lesions.
-        discordant: share of them that just one of the arms calls correctly.
-    """
-    return stats.norm.ppf([1 - alpha / 2, power]).sum() * np.sqrt(np.asarray(discordant) / np.asarray(n))
-
-
-def variance_components(runs: pd.DataFrame, value: str) -> dict[str, float]:
-    """Variance of `value` between seeds, between folds and of what is left: seed, fold and residual.
-
-    Method of moments of a two-way table without replicates; a negative estimate is 0. Where each seed draws its own
-    folds (protocol clean), fold 0 of one seed has nothing in common with fold 0 of another: its part is then 0 up to
-    chance, and the residual holds the lesions tested and the training.
-
-    Args:
-        runs: columns seed, fold and `value`; one row for every seed and fold, at least two of each.
-
-    Raises:
-        ValueError: a cell is missing or there are too few.
-    """
-    if runs.duplicated(["seed", "fold"]).any():
-        raise ValueError("variance components need one run for every seed and fold")
-    table = runs.pivot(index="seed", columns="fold", values=value).to_numpy(float)
-    if min(table.shape) < 2 or np.isnan(table).any():
-        raise ValueError("variance components need a run for every seed and fold, and at least two of each")
-    seeds, folds = table.shape
-    rows, columns = table.mean(axis=1), table.mean(axis=0)
-    left = table - rows[:, None] - columns + table.mean()
-    residual = (left**2).sum() / ((seeds - 1) * (folds - 1))
-    return {
-        "seed": float(max(0.0, rows.var(ddof=1) - residual / folds)),
-        "fold": float(max(0.0, columns.var(ddof=1) - residual / seeds)),
-        "residual": float(residual),
-    }
-
-
 def _check_lesions(lesions: int) -> None:
     if lesions < 2:
         raise ValueError(f"an interval needs at least two lesions, this table has {lesions}")
-
-
-def _check_lengths(*arrays: np.ndarray) -> None:
-    lengths = [len(array) for array in arrays]
-    if len(set(lengths)) > 1:
-        raise ValueError(f"everything must be given for the same images, not for {', '.join(map(str, lengths))}")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn import metrics
 
 ISIC2017_CLASSES = frozenset({"melanoma", "nevus", "seborrheic_keratosis"})
 ISIC2017_TASKS = ("melanoma", "seborrheic_keratosis")
@@ -45,7 +44,7 @@ def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
     truth, probabilities = labels_and_probabilities(predictions, classes)
     predicted = probabilities.argmax(axis=1)
     numbers = np.arange(len(classes))
-    confusion = metrics.confusion_matrix(truth, predicted, labels=numbers)
+    confusion = _confusion(truth, predicted, len(classes))
     hits, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     precision, recall = hits / np.maximum(called, 1), hits / np.maximum(support, 1)
     share = support / support.sum()
@@ -150,6 +149,23 @@ def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) 
     return truth, probabilities
 
 
+def of_epoch(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Loss, accuracy and balanced accuracy of probabilities (N, classes) and class numbers (N,), to judge an epoch by.
+
+    The loss is the mean of -log of the probability of the true class, which counts as 1e-7 at least.
+    """
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    confusion = _confusion(truth, probabilities.argmax(axis=1), probabilities.shape[1]).astype(float)
+    counts = np.stack([confusion.sum(axis=1), np.diag(confusion), confusion.sum(axis=0)])
+    scores = {metric: float(from_counts(counts, metric)) for metric in ("accuracy", "balanced_accuracy")}
+    return {"loss": float(-np.log(np.clip(of_truth, 1e-7, 1)).mean())} | scores
+
+
+def _confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How many images of each class (rows) were called what (columns)."""
+    return np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
 def _auc(positive: np.ndarray, scores: np.ndarray) -> float:
     """The area under the ROC curve; NaN where only one kind of image is present."""
     return _weighted_auc(np.ones((1, len(scores))), positive, scores)[0]
@@ -224,3 +240,17 @@ def _weighted_auc(weights: np.ndarray, positive: np.ndarray, scores: np.ndarray)
     pairs = positives.sum(axis=1) * negatives.sum(axis=1)
     won = (positives * below).sum(axis=1)
     return np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+
+
+def from_counts(counts: np.ndarray, metric: str) -> np.ndarray:
+    """The metric from support, hits and calls (..., 3, classes), as in `score`."""
+    support, hits, called = np.moveaxis(counts, -2, 0)
+    if metric == "accuracy":
+        return hits.sum(axis=-1) / support.sum(axis=-1)
+    if metric == "balanced_accuracy":
+        recall = np.divide(hits, support, out=np.zeros_like(hits), where=support > 0)
+        return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
+    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+    if metric == "macro_precision":
+        return precision.mean(axis=-1)
+    return (support * precision).sum(axis=-1) / support.sum(axis=-1)

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
+ATTENTION, GAUSSIAN, UNIFORM = "attention", "centred Gaussian", "uniform"  # ways to look at an image
 SCORES = ("area", "energy", "pointing", "iou", "entropy", "effective_cells")
 QUANTILES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-from soft_attention.evaluation import bootstrap, calibration
+from soft_attention.evaluation import bootstrap, calibration, paired_tests
 from soft_attention.evaluation.metrics import LABELS, score
+from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED, UNDECIDED, holm, verdict
 from soft_attention.study import records, tables
 from soft_attention.study.config import Analysis
 from soft_attention.vocabulary import BACKBONES
@@ -131,11 +132,11 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
         differences = (values[arm] - values[reference]).rename("difference").reset_index()
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
         if paired["fold"].nunique() > 1:
-            t = bootstrap.corrected_t(differences["difference"], _tested_per_trained(paired))
+            t = paired_tests.corrected_t(differences["difference"], _tested_per_trained(paired))
             low, high = t.interval()
             row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
         if min(differences["seed"].nunique(), differences["fold"].nunique()) > 1:
-            spread = bootstrap.variance_components(differences, "difference")
+            spread = paired_tests.variance_components(differences, "difference")
             row |= {f"sd_{name}": np.sqrt(value) for name, value in spread.items()}
         rows.append(row | _first_seed_tests(paired, arm, reference, classes))
     return pd.DataFrame(rows)
@@ -258,7 +259,7 @@ def remarks(row) -> list[str]:
     has silenced; one training of each arm, so that the interval is for other lesions only and nothing is decided.
     """
     found = []
-    decided = row.verdict in (bootstrap.SUPPORTED, bootstrap.NOT_SUPPORTED)
+    decided = row.verdict in (SUPPORTED, NOT_SUPPORTED)
     if decided and min(abs(row.low), abs(row.high)) < row.margin:
         found.append("size open")
     if row.scale_at_most_0:
@@ -295,7 +296,7 @@ def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> p
         for each in (arm, reference)
     )
     gain = [
-        bootstrap.auc_contributions(one["label"][rows] == positive, one[positive][rows], other[positive][rows])
+        paired_tests.auc_contributions(one["label"][rows] == positive, one[positive][rows], other[positive][rows])
         for rows in one.groupby(["seed", "fold"]).groups.values()
     ]
     return one[["image_id", "lesion_id", "seed"]].assign(gain=np.concatenate(gain))
@@ -320,12 +321,12 @@ def _means(rows: list[dict]) -> pd.DataFrame:
 
 
 def _holm(p_values: Iterable[float]) -> list[float]:
-    return bootstrap.holm(list(p_values)).tolist()
+    return holm(list(p_values)).tolist()
 
 
 def _numbers(difference, margin: float, p_value: float, p_equivalence: float) -> dict:
     low, high = difference.interval()
-    verdict = bootstrap.verdict(difference, margin, p_value=p_value, p_equivalence=p_equivalence)
+    found = verdict(difference, margin, p_value=p_value, p_equivalence=p_equivalence)
     return {
         "seeds": difference.seeds,
         "images": difference.images,
@@ -336,7 +337,7 @@ def _numbers(difference, margin: float, p_value: float, p_equivalence: float) ->
         "p_holm": p_value,
         "margin": margin,
         "p_equivalence_holm": p_equivalence,
-        "verdict": verdict if difference.seeds > 1 else bootstrap.UNDECIDED,
+        "verdict": found if difference.seeds > 1 else UNDECIDED,
     }
 
 
@@ -356,13 +357,13 @@ def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Seq
     )
     single = ~one["lesion_id"].duplicated()
     called = [np.asarray(classes)[table[list(classes)].to_numpy().argmax(axis=1)] for table in (one, other)]
-    counts = bootstrap.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
+    counts = paired_tests.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
     found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}
     found["p_mcnemar"] = counts.p_value
     melanoma = next((name for name in MELANOMA if name in classes), None)
     positive = one["label"] == melanoma
     lesions, others = (set(one["lesion_id"][kind]) for kind in (positive, ~positive))
     if min(len(lesions), len(others)) > 1 and not lesions & others:  # identifiers of patients may hold both
-        auc = bootstrap.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
+        auc = paired_tests.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
         found |= {"melanoma_auc_difference": auc.estimate, "p_delong": auc.p_value()}
     return found

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from soft_attention.evaluation import bootstrap
+from soft_attention.evaluation.verdict import Difference
 from soft_attention.study import comparison, records, tables
 from soft_attention.vocabulary import BACKBONES
 
@@ -208,7 +209,7 @@ def _gain(
         )
 
 
-def _row(moves: str, entry: str, compared: str, table: pd.DataFrame, found: Mapping[str, bootstrap.Difference]) -> dict:
+def _row(moves: str, entry: str, compared: str, table: pd.DataFrame, found: Mapping[str, Difference]) -> dict:
     counts = {"replicates": len(table[["seed", "fold"]].drop_duplicates()), "images": table["image_id"].nunique()}
     row = {"moves": moves, "entry": entry, "compared": compared} | counts | {"range": INTERVAL}
     for name, difference in found.items():

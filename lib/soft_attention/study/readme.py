@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from soft_attention import files, paths
-from soft_attention.evaluation.bootstrap import NOT_SUPPORTED, SUPPORTED
 from soft_attention.evaluation.metrics import LABELS
+from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED
 from soft_attention.study import attention_tables, comparison, ledger, records
 from soft_attention.study.config import Study
 from soft_attention.vocabulary import BACKBONES

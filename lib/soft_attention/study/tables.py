@@ -8,8 +8,8 @@ part, dataset and protocol: others do not belong into one mean.
 from collections.abc import Sequence
 
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
+from soft_attention.evaluation.paired_tests import wilson
 from soft_attention.published import published
 from soft_attention.vocabulary import ARMS, BACKBONES
 
@@ -28,11 +28,6 @@ def published_networks() -> pd.DataFrame:
     table = published("networks")
     table["accuracy_low"], table["accuracy_high"] = wilson(table["correct"], table["test_images"])
     return table
-
-
-def wilson(correct, n, level: float = 0.95):
-    """Low and high end of the Wilson interval of the share `correct` of `n`; numbers or arrays."""
-    return proportion_confint(correct, n, alpha=1 - level, method="wilson")
 
 
 def comparison_note(dataset: str, protocol: str, leak: bool = False) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.metrics import balanced_accuracy_score
 
 from soft_attention import files
 from soft_attention.data.augmentation import AffineAugmentation
 from soft_attention.data.batches import Batches, FeatureBatches
 from soft_attention.errors import StudyError
+from soft_attention.evaluation.metrics import of_epoch
 from soft_attention.files import named_if_damaged
 from soft_attention.model.networks import build_network
 from soft_attention.study import features
@@ -206,7 +206,8 @@ def _epoch(run: Run, trainer, trained, batches: Batches, inputs, checks, epoch: 
     row = {"epoch": epoch, "loss": fit.history["loss"][0]}
     looked_at = inputs[:, 0] if run.frozen else inputs
     for subset, (rows, labels) in checks.items():
-        row |= _scores(subset, _predict(trained, looked_at, rows), labels)
+        scores = of_epoch(_predict(trained, looked_at, rows), labels)
+        row |= {f"{subset}_{name}": value for name, value in scores.items()}
     for name, loss in row.items():
         if name.endswith("loss") and not math.isfinite(loss):
             raise StudyError(
@@ -230,16 +231,6 @@ def _seed_dropout(network: keras.Model, seed: int, epoch: int) -> None:
     for index, layer in enumerate(network.layers):
         if isinstance(layer, keras.layers.Dropout):
             layer.seed_generator.state.assign(np.array([seed + 1000 * index, epoch], "uint32"))
-
-
-def _scores(subset: str, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    of_truth = probabilities[np.arange(len(labels)), labels]
-    chosen = probabilities.argmax(axis=1)
-    return {
-        f"{subset}_loss": float(-np.log(np.clip(of_truth, 1e-7, 1)).mean()),
-        f"{subset}_accuracy": float((chosen == labels).mean()),
-        f"{subset}_balanced_accuracy": float(balanced_accuracy_score(labels, chosen)),
-    }
 
 
 def _resume(trainer: keras.Model, folder: Path) -> pd.DataFrame:
