@@ -5,7 +5,7 @@ import pytest
 from soft_attention.claims import rates as module
 from soft_attention.claims.rates import class_counts, rate_granularity, rates_check
 from soft_attention.evaluation import paired_tests
-from soft_attention.study import tables
+from soft_attention.report import tables
 
 
 def test_each_network_has_exactly_one_table_of_counts():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from soft_attention.errors import StudyError
 from soft_attention.model import audit
-from soft_attention.study import audit_figures
+from soft_attention.report import audit_figures
 
 LIVE = {  # alive, all: with 16 heads, counted by hand from the rule of SAME padding
     "vgg16": (7_936, 73_744),

@@ -6,7 +6,8 @@ import pytest
 
 from soft_attention.evaluation import saliency
 from soft_attention.model.networks import attention_maps, build_network
-from soft_attention.study import attention, attention_tables, features
+from soft_attention.report import attention_tables
+from soft_attention.study import attention, features
 
 
 @pytest.fixture(scope="module")

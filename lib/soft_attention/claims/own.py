@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pandas as pd
 
 from soft_attention.claims.wording import share
-from soft_attention.study import comparison, tables
+from soft_attention.report import comparison, tables
 from soft_attention.study.config import Analysis
 from soft_attention.vocabulary import BACKBONES
 

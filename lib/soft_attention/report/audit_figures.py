@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 
-from soft_attention.study.figures import ARM_COLOURS
+from soft_attention.report.figures import ARM_COLOURS
 
 LENGTH, HEIGHT, DEPTH = 9.0, 2.4, np.array([1.15, 0.95])  # of the drawn block: channels, rows, columns (obliquely)
 SAYS = {"paper": "what the paper writes", "released": "what the released code computes"}

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from soft_attention.study import figures
+from soft_attention.report import figures
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ import pandas as pd
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
 from soft_attention.evaluation.metrics import LABELS, score
 from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED, UNDECIDED, holm, verdict
-from soft_attention.study import records, tables
+from soft_attention.report import tables
+from soft_attention.study import records
 from soft_attention.study.config import Analysis
 from soft_attention.vocabulary import BACKBONES
 

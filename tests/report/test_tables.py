@@ -5,7 +5,7 @@ import pytest
 from soft_attention import paths
 from soft_attention.evaluation.metrics import score
 from soft_attention.published import published
-from soft_attention.study import tables
+from soft_attention.report import tables
 
 TAGS = {"ABS", "PK", "EV", "SE", "FC", "NB", "NBc"}
 BACKBONES = ["vgg16", "resnet34", "resnet50", "densenet201", "inception_resnet_v2"]

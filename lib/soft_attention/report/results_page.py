@@ -1,4 +1,4 @@
-"""Writes the main result into the README from the runs that are kept: `python -m soft_attention.study.readme`."""
+"""Writes the main result into the README from the kept runs: `python -m soft_attention.report.results_page`."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,7 +7,8 @@ import pandas as pd
 from soft_attention import files, paths
 from soft_attention.evaluation.metrics import LABELS
 from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED
-from soft_attention.study import attention_tables, comparison, ledger, records
+from soft_attention.report import attention_tables, comparison, ledger
+from soft_attention.study import records
 from soft_attention.study.config import Study
 from soft_attention.vocabulary import BACKBONES
 

@@ -6,7 +6,8 @@ import pytest
 from sklearn import metrics
 
 from soft_attention import files, paths
-from soft_attention.study import comparison, figures, ledger, records
+from soft_attention.report import comparison, figures, ledger
+from soft_attention.study import records
 from soft_attention.study.config import Analysis
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")

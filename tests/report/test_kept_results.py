@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from soft_attention import paths
-from soft_attention.study import comparison, records, tables
+from soft_attention.report import comparison, tables
+from soft_attention.study import records
 from soft_attention.study.config import Study
 
 STUDY, PART = "cpu", "frozen"

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from soft_attention.study import styling
+from soft_attention.report import styling
 
 
 def test_format_for_reading():

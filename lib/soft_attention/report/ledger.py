@@ -13,7 +13,8 @@ import pandas as pd
 
 from soft_attention.evaluation import bootstrap
 from soft_attention.evaluation.verdict import Difference
-from soft_attention.study import comparison, records, tables
+from soft_attention.report import comparison, tables
+from soft_attention.study import records
 from soft_attention.vocabulary import BACKBONES
 
 METRICS = ("accuracy", "weighted_precision", "balanced_accuracy")
