@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from soft_attention.evaluation.saliency import ATTENTION, QUANTILES
-from soft_attention.study.attention import lift_over_gaussian
+from soft_attention.run.maps import lift_over_gaussian
 
 SIZES = ("smallest third", "middle third", "largest third")
 PLACE = ["part", "dataset", "protocol", "backbone", "arm"]

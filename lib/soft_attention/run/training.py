@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 
 from soft_attention import files
-from soft_attention.data.augmentation import AffineAugmentation
-from soft_attention.data.batches import Batches, FeatureBatches
 from soft_attention.errors import StudyError
 from soft_attention.evaluation.metrics import of_epoch
 from soft_attention.files import named_if_damaged
 from soft_attention.model.networks import build_network
-from soft_attention.study import features
+from soft_attention.run import features
+from soft_attention.run.augmentation import AffineAugmentation
+from soft_attention.run.batches import Batches, FeatureBatches
+from soft_attention.run.optimizer import adam
 from soft_attention.study.config import Run
-from soft_attention.study.optimizer import adam
 
 
 def prepare_backend(seed: int) -> None:

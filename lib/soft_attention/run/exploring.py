@@ -16,9 +16,9 @@ from soft_attention.data.splits import make_split
 from soft_attention.errors import StudyError
 from soft_attention.files import read_json
 from soft_attention.model.networks import FEATURES, attention_maps
-from soft_attention.study import records, training
+from soft_attention.run import record, training
+from soft_attention.run.gradcam import grad_cam
 from soft_attention.study.config import Run
-from soft_attention.study.gradcam import grad_cam
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def open_run(name: str) -> Opened:
     masks = open_masks(split, run.size, cache)[test]
     return Opened(
         run=run,
-        network=records.load_network(run.folder),
+        network=record.load_network(run.folder),
         classes=data.classes,
         images_are=data.images,
         table=split.iloc[test].reset_index(drop=True),

@@ -9,7 +9,7 @@ import pandas as pd
 from soft_attention.data.images import open_images
 from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
-from soft_attention.study import training
+from soft_attention.run import training
 from soft_attention.study.config import Run
 
 

@@ -7,7 +7,7 @@ import pytest
 from soft_attention.evaluation import saliency
 from soft_attention.model.networks import attention_maps, build_network
 from soft_attention.report import attention_tables
-from soft_attention.study import attention, features
+from soft_attention.run import features, maps
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def images():
 
 def test_every_way_gives_a_map_for_every_image(networks, images):
     rows = np.array([8, 0, 3])
-    heads, ways = attention.ways_to_look(*networks, images, rows, seed=1)
+    heads, ways = maps.ways_to_look(*networks, images, rows, seed=1)
     assert heads.shape == (3, 16, 4, 4) and {maps.shape for maps in ways.values()} == {(3, 4, 4)}
     assert heads == pytest.approx(attention_maps(networks[0], images[rows]), abs=1e-5)
     assert ways["attention"] == pytest.approx(heads.sum(axis=1))
@@ -38,15 +38,15 @@ def test_kept_features_give_the_same_maps_as_images(networks, images):
     networks[1].set_weights(trunk.get_weights() + networks[1].get_weights()[len(trunk.weights) :])
     kept = np.stack([np.asarray(trunk(images))] * 2, axis=1)
     rows = np.arange(9)
-    by_images, by_features = (attention.ways_to_look(*networks, inputs, rows, seed=1) for inputs in (images, kept))
+    by_images, by_features = (maps.ways_to_look(*networks, inputs, rows, seed=1) for inputs in (images, kept))
     assert by_images[0] == pytest.approx(by_features[0], abs=1e-5)
-    for name, maps in by_images[1].items():
-        assert maps == pytest.approx(by_features[1][name], abs=1e-4), name
+    for name, way in by_images[1].items():
+        assert way == pytest.approx(by_features[1][name], abs=1e-4), name
 
 
 def test_shuffled_weights_are_the_same_numbers_elsewhere_and_come_back(networks):
     before = networks[0].get_weights()
-    with attention.shuffled_weights(networks[0]):
+    with maps.shuffled_weights(networks[0]):
         pairs = list(zip(before, networks[0].get_weights(), strict=True))
     assert all(np.array_equal(np.sort(a, axis=None), np.sort(b, axis=None)) for a, b in pairs)
     assert any(not np.array_equal(a, b) for a, b in pairs)
@@ -54,24 +54,24 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere_and_come_back(networks)
 
 
 def test_randomisation_and_perturbations_have_their_entries(networks, images):
-    _, ways = attention.ways_to_look(*networks, images, np.arange(9))
-    changed = attention.randomisation(networks[0], images[:4], ways)
+    _, ways = maps.ways_to_look(*networks, images, np.arange(9))
+    changed = maps.randomisation(networks[0], images[:4], ways)
     assert set(changed) == {"unit", "network"} and all(-1 <= value <= 1 for value in changed.values())
-    found = attention.perturbations(networks[0], images[:2], {name: maps[:2] for name, maps in ways.items()})
+    found = maps.perturbations(networks[0], images[:2], {name: way[:2] for name, way in ways.items()})
     assert set(found) == set(ways) - {"uniform"} | {"chance"}
     assert all(0 <= value <= 1 for scores in found.values() for value in scores.values())
 
 
 def test_rows_are_balanced_over_classes_in_the_tables_order():
     labels = pd.Series(list("aaabbc"), index=range(10, 16))
-    assert attention.balanced_rows(labels, 4).tolist() == [0, 3, 5, 1]
+    assert maps.balanced_rows(labels, 4).tolist() == [0, 3, 5, 1]
 
 
 def test_the_measured_images_are_the_test_images_unless_only_others_have_masks():
     split = pd.DataFrame({"subset": ["train", "validation", "test", "test"]})
-    assert attention.measured_subset(split, np.array([0, 1, 2])) == "test"
-    assert attention.measured_subset(split, np.array([0, 1])) == "validation"
-    assert attention.measured_subset(split, np.array([], int)) == "test"
+    assert maps.measured_subset(split, np.array([0, 1, 2])) == "test"
+    assert maps.measured_subset(split, np.array([0, 1])) == "validation"
+    assert maps.measured_subset(split, np.array([], int)) == "test"
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def energies():
     for image, size in enumerate((2, 3, 4, 5)):
         masks[image, :size, :size] = 1
     ways = {"attention": masks, "centred Gaussian": np.ones((4, 8, 8)), "Grad-CAM": masks}
-    return attention.energy_table(rows, saliency.compare(ways, masks))
+    return maps.energy_table(rows, saliency.compare(ways, masks))
 
 
 def test_the_energies_stand_beside_their_images(energies):
@@ -89,11 +89,11 @@ def test_the_energies_stand_beside_their_images(energies):
     assert energies["area"].to_numpy() == pytest.approx(shares)
     assert energies["attention"].tolist() == [1] * 4
     assert energies["centred Gaussian"].to_numpy() == pytest.approx(shares)
-    lift = attention.lift_over_gaussian(energies)
+    lift = maps.lift_over_gaussian(energies)
     assert lift["mean"] == pytest.approx(1 - shares.mean()) and lift["lesions"] == 3
     assert lift["low"] <= lift["mean"] <= lift["high"]
-    assert attention.extreme_rows(energies).tolist() == [0, 1, 3]
-    one = attention.lift_over_gaussian(energies[:2])
+    assert maps.extreme_rows(energies).tolist() == [0, 1, 3]
+    one = maps.lift_over_gaussian(energies[:2])
     assert (one["low"], one["high"], one["lesions"]) == (None, None, 1)
 
 
@@ -106,7 +106,7 @@ def test_lift_by_class_and_size_takes_every_image_once(energies, tmp_path):
     means = 1 - np.array([[4 + 9, 16 + 25]]) / 2 / 64
     assert table["attention_lift"][:2].to_numpy() == pytest.approx(means[0])
     whole = attention_tables.lift_table(pd.DataFrame([place | facts])).iloc[0]
-    assert whole["attention_lift"] == pytest.approx(attention.lift_over_gaussian(energies)["mean"])
+    assert whole["attention_lift"] == pytest.approx(maps.lift_over_gaussian(energies)["mean"])
     assert whole["rank_unit"] == 0.1 and np.isnan(whole["rank_network"])
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from soft_attention.errors import StudyError
 from soft_attention.evaluation.metrics import of_epoch
-from soft_attention.study import training
+from soft_attention.run import training
 from soft_attention.study.config import Study
 
 CLASSES = ("a", "b", "c")
@@ -229,8 +229,8 @@ JAX = """
 import pathlib, sys
 import numpy as np, pandas as pd
 from soft_attention.model.networks import FEATURES, attention_maps
-from soft_attention.study import training
-from soft_attention.study.gradcam import grad_cam
+from soft_attention.run import training
+from soft_attention.run.gradcam import grad_cam
 from soft_attention.study.config import Study
 
 run = Study.load("smoke").runs()[1].model_copy(update=dict(image_size=32, steps_per_epoch=2, batch_size=6, epochs=1))

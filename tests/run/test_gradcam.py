@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from soft_attention.study.gradcam import grad_cam
+from soft_attention.run.gradcam import grad_cam
 
 
 @pytest.fixture

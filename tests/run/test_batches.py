@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soft_attention.data.augmentation import AffineAugmentation, identity
-from soft_attention.data.batches import Batches, FeatureBatches, released_class_totals
 from soft_attention.errors import StudyError
+from soft_attention.run.augmentation import AffineAugmentation, identity
+from soft_attention.run.batches import Batches, FeatureBatches, released_class_totals
 
 CLASSES = ("a", "b", "c")
 SIZE = 8

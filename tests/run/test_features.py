@@ -6,7 +6,7 @@ import pytest
 
 from soft_attention.errors import StudyError
 from soft_attention.model.networks import build_network
-from soft_attention.study import features
+from soft_attention.run import features
 
 
 @pytest.fixture(scope="module")

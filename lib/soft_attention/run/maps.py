@@ -14,8 +14,8 @@ from soft_attention.evaluation.bootstrap import bootstrap_mean
 from soft_attention.evaluation.saliency import ATTENTION, GAUSSIAN, UNIFORM
 from soft_attention.model.attention import SoftAttention
 from soft_attention.model.networks import attention_unit, maps_of_features
-from soft_attention.study import features, perturbation
-from soft_attention.study.gradcam import grad_cam
+from soft_attention.run import features, perturbation
+from soft_attention.run.gradcam import grad_cam
 
 MASK_SIZE = 64  # side in pixels at which maps and masks are compared: finer than any map here
 BATCH = 64

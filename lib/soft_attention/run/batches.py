@@ -6,8 +6,8 @@ from functools import lru_cache
 import keras
 import numpy as np
 
-from soft_attention.data.augmentation import identity, random_affine
 from soft_attention.errors import StudyError, known
+from soft_attention.run.augmentation import identity, random_affine
 
 SAMPLINGS = ("natural", "balanced", "released")
 ORDER, MOVES, FOLDER = range(3)  # separate streams of random numbers

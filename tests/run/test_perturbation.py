@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from soft_attention.study import perturbation
+from soft_attention.run import perturbation
 
 SIZE = 16
 

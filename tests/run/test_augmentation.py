@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 from keras import ops
 from scipy.ndimage import affine_transform
 
-from soft_attention.data.augmentation import (
-    AffineAugmentation,
-    apply_affine,
-    compose,
-    identity,
-    random_affine,
-)
+from soft_attention.run.augmentation import AffineAugmentation, apply_affine, compose, identity, random_affine
 
 SIZE = 24
 
@@ -186,7 +180,7 @@ def test_a_network_with_it_trains_compiled_and_in_half_precision(images, tmp_pat
 SCRIPT = """
 import sys, numpy as np
 from keras import ops
-from soft_attention.data.augmentation import apply_affine
+from soft_attention.run.augmentation import apply_affine
 data = np.load(sys.argv[1])
 np.save(sys.argv[2], ops.convert_to_numpy(apply_affine(data["images"], data["transforms"])))
 """

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from soft_attention.study.optimizer import FusedAdam
+from soft_attention.run.optimizer import FusedAdam
 
 
 def trained(optimizer, compiled):

@@ -10,7 +10,7 @@ from PIL import Image
 from soft_attention import build_network, paths
 from soft_attention.errors import StudyError
 from soft_attention.report import figures
-from soft_attention.study import exploring
+from soft_attention.run import exploring
 from soft_attention.study.config import Study
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
-from soft_attention.study import predictions
+from soft_attention.run import predictions
 from soft_attention.study.config import Study
 
 
