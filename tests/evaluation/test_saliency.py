@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from soft_attention.evaluation import saliency
 
@@ -157,3 +158,12 @@ def test_compare_puts_the_ways_below_each_other():
     assert table["energy"].tolist() == [1, 1, 0.25, 0.25]
     empty = saliency.compare({"exact": masks[:0]}, masks[:0])
     assert empty.empty and list(empty.columns) == list(table.columns)
+
+
+def test_rank_correlation_is_spearmans():
+    rng = np.random.default_rng(0)
+    first, second = rng.random((3, 4, 4)), rng.random((3, 4, 4))
+    second[2] = 0.5
+    found = saliency.rank_correlation(first, second)
+    expected = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(first[:2], second[:2], strict=True)]
+    assert found[:2] == pytest.approx(expected) and np.isnan(found[2])

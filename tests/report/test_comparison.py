@@ -7,8 +7,8 @@ from sklearn import metrics
 
 from soft_attention import files, paths
 from soft_attention.report import comparison, figures, ledger
-from soft_attention.run import record
 from soft_attention.study.config import Analysis
+from soft_attention.study.folder import predictions_file, read_predictions
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 LESIONS = 140
@@ -38,7 +38,7 @@ def make_runs(tmp_path, monkeypatch):
                     folder.mkdir(parents=True)
                     table = predictions(right, fold, len(folds), images)
                     for name in names:
-                        files.write_table(folder / record.predictions_file(name), table)
+                        files.write_table(folder / predictions_file(name), table)
                     place = {
                         "part": part,
                         "dataset": "ham10000",
@@ -143,7 +143,7 @@ def test_melanoma_gains_are_paired_and_counted_by_seed(make_runs):
     runs = make_runs(folds=(0,))
     areas = {}
     for run in runs.itertuples():
-        table = record.read_predictions(run.folder)
+        table = read_predictions(run.folder)
         areas[run.arm, run.seed] = metrics.roc_auc_score(table["label"] == "mel", table["mel"])
     runs["per_class"] = [{"mel": {"auc": areas[run.arm, run.seed]}} for run in runs.itertuples()]
     (row,) = comparison.melanoma_table({"frozen": runs}).to_dict("records")
@@ -258,7 +258,7 @@ def test_groups_that_hold_melanoma_and_others_leave_out_the_test_that_needs_lesi
     (row,) = comparison.tests_table(runs, CLASSES, analysis).to_dict("records")
     assert "p_delong" in row
     for folder in runs["folder"]:
-        file = folder / record.predictions_file()
+        file = folder / predictions_file()
         table = pd.read_parquet(file)
         files.write_table(file, table.assign(lesion_id=[f"patient {number // 5}" for number in range(len(table))]))
     (row,) = comparison.tests_table(runs, CLASSES, analysis).to_dict("records")
@@ -337,7 +337,7 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
         "redraws", seeds=(0, 1, 2), folds=(0,), names=("test",), arms={"baseline": 0.6, "released": 0.7}
     )
     for folder in redraws.folder:
-        files.write_table(folder / record.predictions_file("validation-choice"), predictions(0.5))
+        files.write_table(folder / predictions_file("validation-choice"), predictions(0.5))
     scored = redraws.assign(accuracy=redraws.balanced_accuracy, weighted_precision=redraws.balanced_accuracy)
     table = ledger.ledger({"frozen": make_runs(), "redraws": scored}).set_index(["moves", "entry"])
     checkpoint = table.loc[:, "checkpoint chosen on the test set", :]["balanced_accuracy"]

@@ -7,7 +7,7 @@ import pytest
 
 from soft_attention import paths
 from soft_attention.report import comparison, tables
-from soft_attention.run import record
+from soft_attention.report.load import by_part, load_runs
 from soft_attention.study.config import Study
 
 STUDY, PART = "cpu", "frozen"
@@ -18,7 +18,7 @@ SUMMARY = paths.ROOT / "results" / STUDY / "summary"
 def runs():
     if not (SUMMARY / f"networks-{PART}.csv").exists():
         pytest.skip(f"no tables of the study {STUDY} are kept")
-    return record.by_part(record.load_runs(Study.load(STUDY)))[PART]
+    return by_part(load_runs(Study.load(STUDY)))[PART]
 
 
 def assert_is_kept(table: pd.DataFrame, name: str) -> None:

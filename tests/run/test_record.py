@@ -1,7 +1,6 @@
-"""The run folder: complete or absent, never overwritten, and read back from its predictions."""
+"""The run folder: complete or absent, and never overwritten."""
 
 import json
-import shutil
 
 import keras
 import numpy as np
@@ -16,6 +15,7 @@ from soft_attention.model.attention import SoftAttention
 from soft_attention.run import record
 from soft_attention.run.predictions import table
 from soft_attention.study.config import Study
+from soft_attention.study.folder import FILES, read_predictions
 
 CLASSES = ("a", "b")
 
@@ -59,11 +59,11 @@ def finished(run, dataset):
 
 
 def test_a_finished_run_has_the_files_of_the_design_and_no_checkpoint(finished):
-    assert {file.name for file in finished.iterdir()} == {*record.FILES, "predictions-external.parquet"}
-    assert len(record.read_predictions(finished)) == 4
-    assert len(record.read_predictions(finished, "external")) == 2
+    assert {file.name for file in finished.iterdir()} == {*FILES, "predictions-external.parquet"}
+    assert len(read_predictions(finished)) == 4
+    assert len(read_predictions(finished, "external")) == 2
     with pytest.raises(StudyError, match=r"predictions-validation\.parquet is missing or damaged"):
-        record.read_predictions(finished, "validation")
+        read_predictions(finished, "validation")
 
 
 def test_the_checkpoints_outlive_a_kill_before_the_run_is_complete(run, dataset, finished, monkeypatch):
@@ -90,34 +90,13 @@ def test_a_kept_run_without_its_network_says_what_to_do(finished):
         record.load_network(finished)
 
 
-def test_scores_are_recomputed_from_the_predictions(finished, run, plan):
-    stored = json.loads((finished / "metrics.json").read_text())
-    (finished / "metrics.json").write_text(json.dumps(stored | {"accuracy": 0.123}))
-    (row,) = record.load_runs(plan).to_dict("records")
-    assert row["accuracy"] == 0.75
-    assert (row["backbone"], row["arm"], row["scale"]) == (run.backbone, run.arm, run.scale)
-    assert row["images"] == "generated"
-
-
-def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished, plan):
-    assert record.load_runs(plan)["gamma"].isna().all()
+def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished):
+    metrics = files.read_json(finished / "metrics.json")
+    assert metrics["gamma"] is None
     unit = SoftAttention(2, "paper", gamma=-0.25)
     network = keras.Sequential([keras.Input((4, 4, 3)), unit])
-    record.write_run(run, finished, dataset, "hash", network, {}, files.read_json(finished / "metrics.json"))
-    assert record.load_runs(plan)["gamma"].tolist() == [-0.25]
-
-
-def test_runs_that_the_study_no_longer_has_do_not_count_and_are_told(finished, plan):
-    (finished / "attention.json").write_text("{}")
-    others = plan.model_copy(update={"arms": ["baseline"]})
-    with pytest.raises(StudyError, match="no finished runs"):
-        record.load_runs(others)
-    assert record.load_attention(others).empty
-    shutil.copytree(finished, others.runs()[0].folder)
-    assert record.load_environments(others)["runs"].tolist() == [1]
-    assert len(record.load_runs(others)) == 1
-    assert record.left_over(plan) == ""
-    assert "not counted: 1 (synthetic/clean/mobilenet/released/seed-0-fold-0, ...)" in record.left_over(others)
+    record.write_run(run, finished, dataset, "hash", network, {}, metrics)
+    assert files.read_json(finished / "metrics.json")["gamma"] == -0.25
 
 
 def test_the_environment_tells_versions_data_and_scale(finished, dataset, run):
@@ -153,55 +132,3 @@ def test_the_smoke_study_may_be_played_with(run):
     assert record.open_run_folder(smoke.model_copy(update={"epochs": 5})) == folder
     assert {file.name for file in folder.iterdir()} == {"params.json", *in_use}
     assert json.loads((folder / "params.json").read_text())["epochs"] == 5
-
-
-def test_missing_and_damaged_files_are_named(finished, plan):
-    (finished / "predictions.parquet").write_bytes(b"PAR1 but not really")
-    with pytest.raises(StudyError, match=r"predictions\.parquet is missing or damaged"):
-        record.load_runs(plan)
-    (finished / "params.json").write_text("{")
-    with pytest.raises(StudyError, match=r"params\.json is damaged"):
-        record._run(finished)
-    with pytest.raises(StudyError, match=r"no finished runs in .*other.*run_all\.sh other"):
-        record.load_runs(plan.model_copy(update={"name": "other"}))
-
-
-def test_json_that_fails_leaves_nothing(tmp_path):
-    with pytest.raises(TypeError):
-        files.write_json(tmp_path / "x.json", {"a": object()})
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        files.write_json(tmp_path / "x.json", {"a": float("nan")})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_attention_has_one_row_per_way_to_look(finished, plan):
-    assert record.load_attention(plan).empty
-    means = {"energy": 0.5, "pointing": 1.0, "iou": 0.2, "entropy": 0.9}
-    found = {"perturbed_images": 7, "images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
-    found |= {"rank_correlation_with_random": {"unit": 0.2, "network": None}}
-    found |= {"perturbations": {"attention": {"insertion": 0.6, "deletion": 0.4}, "chance": {"deletion": 0.5}}}
-    found |= {"iou_curve": {"attention": {"0.5": 0.3, "0.9": 0.1}}}
-    files.write_json(finished / "attention.json", found | {"scores": {"attention": means, "uniform": means}})
-    table = record.load_attention(plan)
-    assert list(table["map"]) == ["attention", "uniform", "chance"]
-    assert table["energy"].tolist()[:2] == [0.5, 0.5] and table["deletion"].tolist()[2] == 0.5
-    assert table["rank_unit"].tolist()[0] == 0.2 and np.isnan(table["rank_unit"][1])
-    assert table["insertion"].tolist()[0] == 0.6 and np.isnan(table["insertion"][1])
-    assert table["iou_0.9"].tolist()[0] == 0.1 and np.isnan(table["iou_0.9"][1])
-
-
-def test_parts_are_told_apart_by_dataset_and_protocol_where_they_have_several():
-    places = [("a", "x", "clean"), ("a", "x", "clean"), ("b", "x", "clean"), ("b", "y", "clean"), ("", "x", "clean")]
-    runs = pd.DataFrame(places, columns=["part", "dataset", "protocol"])
-    named = record.by_part(runs)
-    assert {name: len(part) for name, part in named.items()} == {"a": 2, "b-x-clean": 1, "b-y-clean": 1, "x-clean": 1}
-    assert list(record.by_part(runs[::-1])) == ["x-clean", "b-y-clean", "b-x-clean", "a"]
-
-
-def test_a_part_is_unfinished_by_its_own_dataset_and_protocol(plan):
-    grid = {"datasets": ["synthetic", "synthetic2017"], "seeds": [0, 1]}
-    plan = plan.model_copy(update=grid)
-    runs = pd.DataFrame([{key: getattr(run, key) for key in (*record.PART, "seed")} for run in plan.runs()])
-    assert record.unfinished(plan, record.by_part(runs)) == []
-    whole = len(runs) // 2
-    assert record.unfinished(plan, record.by_part(runs[1:])) == [f"synthetic-clean {whole - 1} of {whole}"]

@@ -1,18 +1,53 @@
 """Tables of where the networks look: means, overlap with the lesion, lift over the centred Gaussian, also by group."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from soft_attention.evaluation.saliency import ATTENTION, QUANTILES
-from soft_attention.run.maps import lift_over_gaussian
+from soft_attention.evaluation.bootstrap import bootstrap_mean
+from soft_attention.evaluation.saliency import ATTENTION, GAUSSIAN, QUANTILES
 
 SIZES = ("smallest third", "middle third", "largest third")
 PLACE = ["part", "dataset", "protocol", "backbone", "arm"]
 
 
+def energy_table(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per image: image_id, lesion_id, label, area, and the energy of each way to look.
+
+    `scores` is as from `saliency.compare`, every way over the same images as `rows`.
+    """
+    wide = {name: part["energy"].to_numpy(np.float32) for name, part in scores.groupby("map", sort=False)}
+    area = scores["area"].to_numpy(np.float32)[: len(rows)]
+    facts = rows[["image_id", "lesion_id", "label"]].reset_index(drop=True)
+    return facts.assign(area=area, **wide)
+
+
+def lift_over_gaussian(energies: pd.DataFrame, way: str = ATTENTION) -> dict[str, Any]:
+    """A way's energy less that of the centred Gaussian, image by image: mean, low, high, and the number of lesions.
+
+    With a column `seed` the interval is for other lesions and other trainings, without one it is for other lesions; of
+    one lesion there is none, and low and high are None.
+    """
+    table = energies[["image_id", "lesion_id"]].assign(seed=energies.get("seed", 0))
+    table["lift"] = energies[way] - energies[GAUSSIAN]
+    lesions = int(table["lesion_id"].nunique())
+    if lesions < 2:
+        return {"mean": float(table["lift"].mean()), "low": None, "high": None, "lesions": lesions}
+    found = bootstrap_mean(table, "lift")
+    low, high = found.interval()
+    return {"mean": found.estimate, "low": low, "high": high, "lesions": lesions}
+
+
+def extreme_rows(energies: pd.DataFrame) -> np.ndarray:
+    """Positions of the images on which attention did best, middling and worst against the centred Gaussian."""
+    order = np.argsort((energies[ATTENTION] - energies[GAUSSIAN]).to_numpy(), kind="stable")
+    return order[[-1, len(order) // 2, 0]]
+
+
 def means_table(attention: pd.DataFrame) -> pd.DataFrame:
-    """Mean scores of each way to look, over images and runs, from `records.load_attention`.
+    """Mean scores of each way to look, over images and runs, from `load.load_attention`.
 
     Insertion and deletion are measured on `perturbed_images` of each run; `chance` takes their places in random order.
     They are means over `perturbed_runs`, the runs in which the most ways have them: the ways stand on the same runs.

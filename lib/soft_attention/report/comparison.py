@@ -1,6 +1,6 @@
 """The arms of a study beside each other: paired differences with intervals, tests, calibration, and verdicts.
 
-`runs` is the table of finished runs of one part, dataset and protocol (`record.load_runs`). Networks of different
+`runs` is the table of finished runs of one part, dataset and protocol (`load.load_runs`). Networks of different
 backbones are never compared.
 """
 
@@ -15,8 +15,8 @@ from soft_attention.evaluation import bootstrap, calibration, paired_tests
 from soft_attention.evaluation.metrics import LABELS, score
 from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED, UNDECIDED, holm, verdict
 from soft_attention.report import tables
-from soft_attention.run import record
 from soft_attention.study.config import Analysis
+from soft_attention.study.folder import read_predictions
 from soft_attention.vocabulary import BACKBONES
 
 MELANOMA = ("mel", "melanoma")  # its name in HAM10000 and in ISIC-2017
@@ -25,9 +25,7 @@ SPECIFICITY = 0.9
 
 def predictions_of(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
     """The predictions of all `runs`, one below the other, with the columns seed and fold."""
-    parts = [
-        record.read_predictions(run.folder, name).assign(seed=run.seed, fold=run.fold) for run in runs.itertuples()
-    ]
+    parts = [read_predictions(run.folder, name).assign(seed=run.seed, fold=run.fold) for run in runs.itertuples()]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -111,8 +109,7 @@ def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str
     runs = pd.concat([parts[name] for name in names])
     runs = runs[runs.groupby(place)["part"].transform("nunique") == len(names)].reset_index(drop=True)
     validation = [
-        score(record.read_predictions(run.folder, "validation"), run.classes)[analysis.endpoint]
-        for run in runs.itertuples()
+        score(read_predictions(run.folder, "validation"), run.classes)[analysis.endpoint] for run in runs.itertuples()
     ]
     best = runs.assign(validation=validation).groupby(place, sort=False)["validation"].idxmax()
     return {" or ".join(names): runs.loc[best.to_numpy()].reset_index(drop=True)}
@@ -148,7 +145,7 @@ def external_table(runs: pd.DataFrame) -> pd.DataFrame:
     metrics = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
     rows = []
     for run in runs.itertuples():
-        found = score(record.read_predictions(run.folder, "external"), run.classes)
+        found = score(read_predictions(run.folder, "external"), run.classes)
         rows.append(_place(run) | {"images": found["n_images"]} | {metric: found[metric] for metric in metrics})
     return _means(rows)
 
@@ -163,7 +160,7 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
     rows = []
     melanoma = next((name for name in MELANOMA if name in classes), None)
     for run in runs.itertuples():
-        test, validation = (record.read_predictions(run.folder, name) for name in ("test", "validation"))
+        test, validation = (read_predictions(run.folder, name) for name in ("test", "validation"))
         temperature = calibration.fit_temperature(validation, classes)
         cooled = calibration.apply_temperature(test, classes, temperature)
         row = _place(run) | {
@@ -345,7 +342,7 @@ def _numbers(difference, margin: float, p_value: float, p_equivalence: float) ->
 def _tested_per_trained(runs: pd.DataFrame) -> float:
     """Images tested in a run over images trained on, means over the runs of whole seeds of the protocol `clean`."""
     tested = runs["n_images"].mean()
-    chosen_by = np.mean([len(record.read_predictions(folder, "validation")) for folder in runs["folder"]])
+    chosen_by = np.mean([len(read_predictions(folder, "validation")) for folder in runs["folder"]])
     return tested / (tested * runs["split_folds"].iloc[0] - tested - chosen_by)
 
 

@@ -212,7 +212,7 @@ def learning_curves(losses: pd.DataFrame, title: str) -> Figure:
 
     Where an arm was trained several times, each training is a faint line and their mean the strong one.
 
-    `losses`: from `records.load_losses`.
+    `losses`: from `load.load_losses`.
     """
     parts = by_panel(losses, ("part", "backbone"))
     figure, panels = _panels(parts, (2.4, 2.3), title)

@@ -14,7 +14,7 @@ import pandas as pd
 from soft_attention.evaluation import bootstrap
 from soft_attention.evaluation.verdict import Difference
 from soft_attention.report import comparison, tables
-from soft_attention.run import record
+from soft_attention.study.folder import predictions_file
 from soft_attention.vocabulary import BACKBONES
 
 METRICS = ("accuracy", "weighted_precision", "balanced_accuracy")
@@ -125,7 +125,7 @@ def _redraws(runs: pd.DataFrame, _: pd.DataFrame) -> Iterator[dict]:
     """Who chooses the epoch; and, not a shift but a spread, what attention gained draw by draw."""
     compared = "best epoch by test accuracy - by validation accuracy, same trainings"
     choices, both = ("test", "validation-choice"), comparison.complete(runs, ARMS)
-    if all((folder / record.predictions_file(choices[1])).exists() for folder in runs["folder"]):
+    if all((folder / predictions_file(choices[1])).exists() for folder in runs["folder"]):
         chosen = (_predictions(runs, name) for name in choices)
         yield _score("checkpoint chosen on the test set", compared, *chosen, _classes(runs))
         if len(both):

@@ -8,7 +8,7 @@ from soft_attention import files, paths
 from soft_attention.evaluation.metrics import LABELS
 from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED
 from soft_attention.report import attention_tables, comparison, ledger
-from soft_attention.run import record
+from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
 from soft_attention.study.config import Study
 from soft_attention.vocabulary import BACKBONES
 
@@ -28,7 +28,7 @@ def main_result(study: str = STUDY) -> str:
     validation images choose.
     """
     plan = Study.load(study)
-    parts = record.by_part(record.load_runs(plan))
+    parts = by_part(load_runs(plan))
     answers = comparison.answers(parts, plan.analysis)
     outside = comparison.answers(parts, plan.analysis, "external")
     tables = {}
@@ -36,7 +36,7 @@ def main_result(study: str = STUDY) -> str:
         tables |= {name: answers[name]} | ({name + OUTSIDE: outside[name]} if name in outside else {})
     tables |= comparison.answers(comparison.preferred(parts, plan.analysis), plan.analysis)
     finished = f"{sum(map(len, parts.values()))} of the {len(plan.runs())} runs of the study `{study}` are finished."
-    missing = record.unfinished(plan, {name: parts[name] for name in answers})
+    missing = unfinished(plan, {name: parts[name] for name in answers})
     lines = [
         finished + (f" Verdicts of unfinished parts are interim: {', '.join(missing)} runs." if missing else ""),
         "",
@@ -50,7 +50,7 @@ def main_result(study: str = STUDY) -> str:
         *_ledger_lines(parts),
         "Share of the map's weight that falls on the lesion:",
         "",
-        *_attention_lines(record.load_attention(plan), comparison.scale_table(parts)),
+        *_attention_lines(load_attention(plan), comparison.scale_table(parts)),
     ]
     return "\n".join(lines)
 

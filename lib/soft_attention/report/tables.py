@@ -1,6 +1,6 @@
 """The paper's tables: the published numbers beside ours.
 
-`runs` is everywhere the table of finished runs (`records.load_runs`): one row per run with study,
+`runs` is everywhere the table of finished runs (`load.load_runs`): one row per run with study,
 part, dataset, protocol, backbone, arm, seed, fold and its scores. A table takes the runs of one study,
 part, dataset and protocol: others do not belong into one mean.
 """

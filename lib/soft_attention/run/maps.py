@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +9,6 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from soft_attention.evaluation import saliency
-from soft_attention.evaluation.bootstrap import bootstrap_mean
 from soft_attention.evaluation.saliency import ATTENTION, GAUSSIAN, UNIFORM
 from soft_attention.model.attention import SoftAttention
 from soft_attention.model.networks import attention_unit, maps_of_features
@@ -117,44 +115,11 @@ def perturbations(network: keras.Model, images: np.ndarray, ways: dict[str, np.n
     return {name: {measure: float(areas[measure][name].mean()) for measure in turns} for name in compared}
 
 
-def energy_table(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per image: image_id, lesion_id, label, area, and the energy of each way to look.
-
-    `scores` is as from `saliency.compare`, every way over the same images as `rows`.
-    """
-    wide = {name: part["energy"].to_numpy(np.float32) for name, part in scores.groupby("map", sort=False)}
-    area = scores["area"].to_numpy(np.float32)[: len(rows)]
-    facts = rows[["image_id", "lesion_id", "label"]].reset_index(drop=True)
-    return facts.assign(area=area, **wide)
-
-
-def lift_over_gaussian(energies: pd.DataFrame, way: str = ATTENTION) -> dict[str, Any]:
-    """A way's energy less that of the centred Gaussian, image by image: mean, low, high, and the number of lesions.
-
-    With a column `seed` the interval is for other lesions and other trainings, without one it is for other lesions; of
-    one lesion there is none, and low and high are None.
-    """
-    table = energies[["image_id", "lesion_id"]].assign(seed=energies.get("seed", 0))
-    table["lift"] = energies[way] - energies[GAUSSIAN]
-    lesions = int(table["lesion_id"].nunique())
-    if lesions < 2:
-        return {"mean": float(table["lift"].mean()), "low": None, "high": None, "lesions": lesions}
-    found = bootstrap_mean(table, "lift")
-    low, high = found.interval()
-    return {"mean": found.estimate, "low": low, "high": high, "lesions": lesions}
-
-
 def balanced_rows(labels: pd.Series, count: int) -> np.ndarray:
     """Positions of `count` images, classes in turn, each in the table's order."""
     turn = labels.reset_index(drop=True).groupby(labels.to_numpy()).cumcount()
     order = pd.DataFrame({"turn": turn, "label": labels.to_numpy()}).sort_values(["turn", "label"], kind="stable")
     return order.index[:count].to_numpy()
-
-
-def extreme_rows(energies: pd.DataFrame) -> np.ndarray:
-    """Positions of the images on which attention did best, middling and worst against the centred Gaussian."""
-    order = np.argsort((energies[ATTENTION] - energies[GAUSSIAN]).to_numpy(), kind="stable")
-    return order[[-1, len(order) // 2, 0]]
 
 
 def _features(network: keras.Model, inputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
