@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
+import scipy  # its parts are loaded when they are first used: most tables need none
 
 from soft_attention.errors import known
 from soft_attention.evaluation.metrics import block_sizes, draw_lesions, from_counts, labels_and_probabilities
@@ -211,7 +211,7 @@ def resample_lesions(
     lesions = len(counts)
     _check_lesions(lesions)
 
-    flat = csr_array(counts.reshape(lesions, -1))  # a lesion has one class and is called few
+    flat = scipy.sparse.csr_array(counts.reshape(lesions, -1))  # a lesion has one class and is called few
 
     def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
         """(draws, seeds) of each metric under lesion weights (draws, lesions)."""

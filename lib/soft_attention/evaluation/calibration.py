@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special
+import scipy  # its parts are loaded when they are first used: most tables need none
 
 from soft_attention.errors import known
 from soft_attention.evaluation.metrics import labels_and_probabilities
@@ -65,10 +65,10 @@ def fit_temperature(validation: pd.DataFrame, classes: Sequence[str]) -> float:
     logits = _log(probabilities)
 
     def loss(log_temperature: float) -> float:
-        likelihood = special.log_softmax(logits / np.exp(log_temperature), axis=1)
+        likelihood = scipy.special.log_softmax(logits / np.exp(log_temperature), axis=1)
         return -likelihood[np.arange(len(truth)), truth].mean()
 
-    found = optimize.minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+    found = scipy.optimize.minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
 
 
@@ -81,7 +81,7 @@ def apply_temperature(predictions: pd.DataFrame, classes: Sequence[str], tempera
     if not temperature > 0:
         raise ValueError(f"a temperature must be above 0, not {temperature}")
     _, probabilities = labels_and_probabilities(predictions, classes)
-    scaled = special.softmax(_log(probabilities) / temperature, axis=1)
+    scaled = scipy.special.softmax(_log(probabilities) / temperature, axis=1)
     return predictions.assign(**dict(zip(classes, scaled.T, strict=True)))
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy  # its parts are loaded when they are first used: most tables need none
 from numpy.typing import ArrayLike
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from soft_attention.evaluation.verdict import Difference
 
@@ -36,13 +35,13 @@ def mcnemar_midp(correct: ArrayLike, reference_correct: ArrayLike) -> McNemar:
     _check_lengths(first, second)
     counts = int((first & ~second).sum()), int((second & ~first).sum())
     discordant = sum(counts)
-    point = stats.binom.pmf(counts[0], discordant, 0.5)
+    point = scipy.stats.binom.pmf(counts[0], discordant, 0.5)
     if discordant == 0:
         p_value = 1.0
     elif counts[0] == counts[1]:
         p_value = 1 - point / 2
     else:
-        p_value = 2 * stats.binom.cdf(min(counts), discordant, 0.5) - point
+        p_value = 2 * scipy.stats.binom.cdf(min(counts), discordant, 0.5) - point
     return McNemar(*counts, float(p_value))
 
 
@@ -104,10 +103,10 @@ def auc_contributions(positive: ArrayLike, scores: ArrayLike, reference_scores: 
 
 def _placements(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
     """The AUC, and for each image the share of the other kind that it stands on the right side of (ties half)."""
-    ranks = stats.rankdata(scores)
+    ranks = scipy.stats.rankdata(scores)
     share = np.empty(len(scores))
     for kind in (positive, ~positive):
-        share[kind] = (ranks[kind] - stats.rankdata(scores[kind])) / (~kind).sum()
+        share[kind] = (ranks[kind] - scipy.stats.rankdata(scores[kind])) / (~kind).sum()
     share[~positive] = 1 - share[~positive]
     return float(share[positive].mean()), share
 
@@ -147,7 +146,7 @@ def smallest_detectable_difference(
         n: independent images or lesions.
         discordant: share of them that just one of the arms calls correctly.
     """
-    return stats.norm.ppf([1 - alpha / 2, power]).sum() * np.sqrt(np.asarray(discordant) / np.asarray(n))
+    return scipy.stats.norm.ppf([1 - alpha / 2, power]).sum() * np.sqrt(np.asarray(discordant) / np.asarray(n))
 
 
 def variance_components(runs: pd.DataFrame, value: str) -> dict[str, float]:
@@ -186,5 +185,12 @@ def _check_lengths(*arrays: np.ndarray) -> None:
 
 
 def wilson(correct, n, level: float = 0.95):
-    """Low and high end of the Wilson interval of the share `correct` of `n`; numbers or arrays."""
-    return proportion_confint(correct, n, alpha=1 - level, method="wilson")
+    """Low and high end of the interval of Wilson (J Am Stat Assoc 22, 1927) of the share `correct` of `n`.
+
+    Numbers or arrays.
+    """
+    z, share = scipy.stats.norm.isf((1 - level) / 2), correct / n
+    shrunk = 1 + z**2 / n
+    centre = (share + z**2 / (2 * n)) / shrunk
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / shrunk
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+import scipy  # its parts are loaded when they are first used: most tables need none
 from tqdm.auto import tqdm
 
 ATTENTION, GAUSSIAN, UNIFORM = "attention", "centred Gaussian", "uniform"  # ways to look at an image
@@ -183,7 +183,7 @@ def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
     """
     if maps.shape != others.shape:
         raise ValueError(f"maps {maps.shape} and {others.shape} differ")
-    ranks = [rankdata(_comparable(m).reshape(len(m), -1), axis=1) for m in (maps, others)]
+    ranks = [scipy.stats.rankdata(_comparable(m).reshape(len(m), -1), axis=1) for m in (maps, others)]
     centred = [r - r.mean(axis=1, keepdims=True) for r in ranks]
     norms = np.prod([np.linalg.norm(c, axis=1) for c in centred], axis=0)
     product = (centred[0] * centred[1]).sum(axis=1)

@@ -6,8 +6,8 @@ A difference is everywhere arm minus reference, as a share: .01 is one point.
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used: most tables need none
 from numpy.typing import ArrayLike
-from scipy import stats
 
 SUPPORTED, NOT_SUPPORTED, EQUIVALENT, UNDECIDED = "supported", "not supported", "equivalent", "undecided at this scale"
 
@@ -28,7 +28,7 @@ class Difference:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Low and high end of the two-sided interval."""
-        half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.standard_error
+        half = float(scipy.stats.t.ppf((1 + level) / 2, self.freedom)) * self.standard_error
         return self.estimate - half, self.estimate + half
 
     def p_above(self, value: float) -> float:
@@ -54,7 +54,7 @@ class Difference:
     def _tail(self, distance: float) -> float:
         if self.standard_error == 0:
             return float(distance <= 0)
-        return float(stats.t.sf(distance / self.standard_error, self.freedom))
+        return float(scipy.stats.t.sf(distance / self.standard_error, self.freedom))
 
 
 @dataclass(frozen=True, kw_only=True)
