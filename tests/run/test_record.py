@@ -93,7 +93,7 @@ def test_a_kept_run_without_its_network_says_what_to_do(finished):
 def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished):
     metrics = files.read_json(finished / "metrics.json")
     assert metrics["gamma"] is None
-    unit = SoftAttention(2, "paper", gamma=-0.25)
+    unit = SoftAttention(2, "paper", gamma_start=-0.25)
     network = keras.Sequential([keras.Input((4, 4, 3)), unit])
     record.write_run(run, finished, dataset, "hash", network, {}, metrics)
     assert files.read_json(finished / "metrics.json")["gamma"] == -0.25
