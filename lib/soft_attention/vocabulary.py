@@ -38,10 +38,6 @@ _ATTENTION, _UNITS = "soft_attention.model.attention", "soft_attention.model.uni
 
 ARMS = {
     "baseline": Arm("baseline", "the authors' network without attention", "#8d99ae", frame=False),
-    "control": Arm("control", "the frame of the unit, with the features on both sides", "#b08968"),
-    "uniform": Arm(
-        "uniform map", "the frame of the unit, every place weighted alike", "#6b705c", f"{_UNITS}:UniformMap"
-    ),
     "released": Arm(
         "released unit",
         "the unit as the authors' code computes it: its maps are made from three channels",
@@ -59,6 +55,10 @@ ARMS = {
         {"variant": "paper"},
         learns=True,
         maps=True,
+    ),
+    "control": Arm("control", "the frame of the unit, with the features on both sides", "#b08968"),
+    "uniform": Arm(
+        "uniform map", "the frame of the unit, every place weighted alike", "#6b705c", f"{_UNITS}:UniformMap"
     ),
     "centre": Arm(
         "centred Gaussian",
@@ -89,9 +89,9 @@ ARMS = {
         maps=True,
     ),
 }
-CUTS = ("released", "whole")
-PROTOCOLS = ("released", "clean", "official")
-CHOOSING = {"released": "test", "clean": "validation", "official": "validation"}  # the subset that chooses the epoch
+CUTS = ("authors", "whole")
+PROTOCOLS = ("authors", "clean", "official")
+CHOOSING = {"authors": "test", "clean": "validation", "official": "validation"}  # the subset that chooses the epoch
 
 
 @dataclass(frozen=True)
@@ -135,4 +135,4 @@ def check_backbone(backbone: str, image_size: int, weights: str | None, cut: str
     if weights == "imagenet" and facts.preprocessing is None:
         raise ValueError(f"{backbone} is the authors' own network and has no ImageNet weights: set weights to null")
     if known(cut, CUTS, "cut") == "whole" and not facts.whole:
-        raise ValueError(f"{backbone} is not cut in the released network: set cut to released")
+        raise ValueError(f"{backbone} is not cut in the authors' network: set cut to authors")

@@ -76,7 +76,7 @@ def test_only_a_cut_backbone_can_be_had_whole():
     assert {name for name, parts in PARTS.items() if parts.whole} == {
         n for n, facts in BACKBONES.items() if facts.whole
     }
-    with pytest.raises(ValueError, match="vgg16 is not cut in the released network"):
+    with pytest.raises(ValueError, match="vgg16 is not cut in the authors' network"):
         build_network("vgg16", "baseline", image_size=32, cut="whole")
 
 
@@ -181,7 +181,7 @@ def test_a_scale_of_zero_or_less_silences_the_arm_paper_and_no_other_arm_has_one
 
 @pytest.mark.parametrize("arm", ["baseline", "control"])
 def test_an_arm_without_attention_says_so(arm):
-    with pytest.raises(ValueError, match=f"mobilenet_{arm} has no attention unit.*released or paper"):
+    with pytest.raises(ValueError, match=f"mobilenet_{arm} has no attention to look at.*released or paper"):
         attention_maps(build_network("mobilenet", arm, image_size=32), np.zeros((1, 32, 32, 3)))
 
 

@@ -90,9 +90,9 @@ def test_a_clear_gain_is_supported_and_arms_that_did_not_run_are_left_out(make_r
     ]
     row = table.iloc[0]
     assert row.difference == pytest.approx(0.4) and row.low < 0.4 < row.high
-    assert (row.verdict, row.seeds, row.lesions) == ("supported", 2, LESIONS)
+    assert (row.verdict, row.seeds, row.lesions) == ("better", 2, LESIONS)
     text = comparison.finding(next(table.itertuples()))
-    assert text.startswith("released against baseline: supported. Balanced accuracy differs by +40.0 points (")
+    assert text.startswith("released against baseline: better. Balanced accuracy differs by +40.0 points (")
 
 
 def test_verdicts_are_for_reading(make_runs, analysis):
@@ -101,14 +101,14 @@ def test_verdicts_are_for_reading(make_runs, analysis):
         comparison.comparisons_table(part, CLASSES, analysis) for part in (runs, runs[runs["seed"] == runs["seed"][0]])
     )
     table = comparison.verdicts({"clear": clear, "once": once}, "accuracy")
-    assert table["part"].tolist() == ["clear", "once"] and table["verdict"][0] == "supported"
+    assert table["part"].tolist() == ["clear", "once"] and table["verdict"][0] == "better"
     assert table["points"].tolist() == pytest.approx([40, 40], abs=1)
     assert (table["points_low"] < table["points"]).all() and (table["points"] < table["points_high"]).all()
     assert table["remarks"].tolist() == ["", "one training each"]
 
 
 def test_remarks_name_what_a_verdict_leaves_open():
-    row = {"verdict": "supported", "low": 0.005, "high": 0.05, "margin": 0.02, "scale_at_most_0": "", "seeds": 2}
+    row = {"verdict": "better", "low": 0.005, "high": 0.05, "margin": 0.02, "scale_at_most_0": "", "seeds": 2}
     said = [
         comparison.remarks(pd.Series(row | changed))
         for changed in ({}, {"low": 0.021}, {"verdict": "equivalent"}, {"scale_at_most_0": "5 of 5"}, {"seeds": 1})
@@ -234,7 +234,7 @@ def test_folds_that_predict_the_same_images_are_one_replicate_of_their_seed(make
 
 def test_one_training_of_each_arm_decides_nothing(make_runs, analysis):
     table = comparison.comparisons_table(make_runs(seeds=(0,)), CLASSES, analysis)
-    assert table.low[0] > 0.2 and set(table.verdict) == {"undecided at this scale"}
+    assert table.low[0] > 0.2 and set(table.verdict) == {"undecided"}
     assert "one training each, so the interval is for other lesions only" in comparison.finding(table.iloc[0])
 
 
@@ -279,7 +279,7 @@ def test_calibration_has_a_row_per_arm_in_their_order(make_runs):
 
 def test_reliability_is_drawn_for_every_arm(make_runs):
     runs = make_runs(protocol="clean")
-    curves = comparison.reliability_curves({"frozen": runs, "redraws": runs.assign(protocol="released")})
+    curves = comparison.reliability_curves({"frozen": runs, "redraws": runs.assign(protocol="authors")})
     assert curves.part.unique().tolist() == ["frozen"], "images that chose the epoch tell nothing of calibration"
     assert curves.arm.unique().tolist() == ["baseline", "released"]
     images = len(predictions(1))

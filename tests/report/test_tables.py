@@ -140,9 +140,9 @@ def test_synthetic_images_keep_the_published_columns_isic2017_has_none():
     table = tables.networks_table(runs("isic2017", **cell))
     assert len(table) == 1
     assert table["published_accuracy"].isna().all()
-    assert "no yardstick" in tables.comparison_note("synthetic", "released")
+    assert "no yardstick" in tables.comparison_note("synthetic", "authors")
     assert "Nothing is published for mine" in tables.comparison_note("mine", "clean")
-    notes = {tables.comparison_note("ham10000", protocol) for protocol in ("released", "clean")}
+    notes = {tables.comparison_note("ham10000", protocol) for protocol in ("authors", "clean")}
     assert len(notes) == 2
 
 

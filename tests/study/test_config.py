@@ -66,7 +66,7 @@ def test_the_run_folder_is_the_one_of_the_design(load):
 
 
 def test_the_scale_says_how_little_was_trained():
-    small, deep = (Study.load("released_64px").runs()[place] for place in (0, -1))
+    small, deep = (Study.load("recipe_64px").runs()[place] for place in (0, -1))
     assert small.scale == "64 px, random initial weights, at most 4 epochs of 460 steps, learning rate 0.01"
     assert deep.scale == "107 px, random initial weights, at most 4 epochs of 60 steps, learning rate 0.01"
 
@@ -157,18 +157,18 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
         ({"name": "yours"}, "a study has the name of its file, 'mine', not 'yours'"),
         ({"folds": [0, 5]}, "fold 5 of the protocol clean does not exist: with 5 folds it is 0 to 4"),
         (
-            {"folds": [0, 1], "protocols": ["released"]},
-            "fold 1 of the protocol released does not exist: only the protocol clean has folds",
+            {"folds": [0, 1], "protocols": ["authors"]},
+            "fold 1 of the protocol authors does not exist: only the protocol clean has folds",
         ),
         (setting(weights="imagenet"), r"mine\.yaml: vgg16 is the authors' own network and has no ImageNet weights"),
-        (setting(cut="whole"), "vgg16 is not cut in the released network: set cut to released"),
+        (setting(cut="whole"), "vgg16 is not cut in the authors' network: set cut to authors"),
         (
             setting(image_size=30) | {"backbones": ["mobilenet"]},
             r"mine\.yaml: images of 30 px are too small for mobilenet: .* that is 31 px",
         ),
-        (setting(frozen=True, sampling="released"), "sampling released .* frozen .* set it to balanced"),
-        (setting(both_choices=True) | {"protocols": ["released"]}, "both_choices .* set validation_share"),
-        (setting(leak=True) | {"protocols": ["released"]}, "released tests has no other image to leak"),
+        (setting(frozen=True, sampling="authors"), "sampling authors .* frozen .* set it to balanced"),
+        (setting(both_choices=True) | {"protocols": ["authors"]}, "both_choices .* set validation_share"),
+        (setting(leak=True) | {"protocols": ["authors"]}, "authors tests has no other image to leak"),
         (
             {"parts": {"a": {"about": "x", "settings": {"external_test": True}}}},
             r"mine\.yaml, part a: synthetic has no outside test set: set external_test to false",
@@ -192,7 +192,7 @@ def test_mistakes_are_named_with_file_key_and_what_was_meant(load, changed, mess
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path):
-    with pytest.raises(StudyError, match=r"no study file .*nothing\.yaml: the studies are ceiling, clean, cpu, demo"):
+    with pytest.raises(StudyError, match=r"no study file .*nothing\.yaml: the studies are ceiling, cpu, demo"):
         Study.load("nothing")
     file = tmp_path / "broken.yaml"
     file.write_text("datasets: [synthetic\nseeds: 1")

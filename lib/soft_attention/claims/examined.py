@@ -14,11 +14,12 @@ from soft_attention.claims.sensitivity import averages_check, sensitivity_check
 from soft_attention.claims.wording import points, share
 from soft_attention.errors import known
 from soft_attention.evaluation.paired_tests import smallest_detectable_difference
-from soft_attention.evaluation.verdict import EQUIVALENT, NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from soft_attention.evaluation.verdict import EQUIVALENT, UNDECIDED
 from soft_attention.published import NETWORK, published
 from soft_attention.vocabulary import BACKBONES
 
 UNCHECKABLE = "cannot be checked"
+SUPPORTED, NOT_SUPPORTED = "supported", "not supported"  # of a claim; of a comparison: better, worse
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, EQUIVALENT, UNDECIDED, UNCHECKABLE)
 SOURCES = {
     "ABS": "title and abstract",

@@ -33,7 +33,7 @@ def make_split(
 
     Args:
         dataset: as from `load_dataset`.
-        protocol: `"released"`: the authors' rule. The test set is a stratified `test_share` of the
+        protocol: `"authors"`: the authors' rule. The test set is a stratified `test_share` of the
             lesions that have exactly one image, all other images train. There is no validation
             set, as the released code selects its checkpoint on the test set, unless
             `validation_share` asks for one; then whole lesions of the training images validate.
@@ -61,8 +61,8 @@ def make_split(
     if not 0 <= fold < folds:
         raise ValueError(f"fold {fold} does not exist: with {folds} folds it is 0 to {folds - 1}")
     table = dataset.table.reset_index(drop=True)
-    if protocol == "released":
-        split = _released(table, test_share, seed, validation_share)
+    if protocol == "authors":
+        split = _authors(table, test_share, seed, validation_share)
     elif protocol == "clean":
         split = _clean(table, seed, fold, folds, validation_share or VALIDATION_SHARE)
     else:
@@ -110,7 +110,7 @@ def audit_split(split: pd.DataFrame, leak: bool = False) -> dict:
     Returns:
         `counts` (images by subset and class), `images`, `lesions`, `shared_lesions` and
         `shared_groups` (0 without `leak`: otherwise this raises), `near_duplicates` (how many
-        `duplicate_pairs` lie in two subsets; only the released protocol can have some) and `sha256` of the manifest,
+        `duplicate_pairs` lie in two subsets; only the protocol authors can have some) and `sha256` of the manifest,
         the CSV of image_id, label, group and subset sorted by image_id.
 
     Raises:
@@ -143,13 +143,13 @@ def audit_split(split: pd.DataFrame, leak: bool = False) -> dict:
     }
 
 
-def _released(table: pd.DataFrame, test_share: float, seed: int, validation_share: float | None) -> pd.DataFrame:
+def _authors(table: pd.DataFrame, test_share: float, seed: int, validation_share: float | None) -> pd.DataFrame:
     images = table.groupby("lesion_id")["image_id"].transform("size")
     pool = table[images == 1]
     rare = pool["label"].value_counts().loc[lambda n: n < 2]
     if len(rare):
         raise StudyError(
-            f"class {rare.index[0]!r} has one lesion with a single image: the released protocol "
+            f"class {rare.index[0]!r} has one lesion with a single image: the protocol authors "
             "divides such lesions between train and test and needs two"
         )
     try:

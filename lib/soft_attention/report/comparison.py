@@ -13,7 +13,7 @@ import pandas as pd
 
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
 from soft_attention.evaluation.metrics import LABELS, score
-from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED, UNDECIDED, holm, verdict
+from soft_attention.evaluation.verdict import BETTER, UNDECIDED, WORSE, holm, verdict
 from soft_attention.report import tables
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import read_predictions
@@ -184,7 +184,7 @@ def reliability_curves(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     curves = []
     for name, part in parts.items():
         of_part = []
-        for (backbone, arm), rows in part[part["protocol"] != "released"].groupby(["backbone", "arm"]):
+        for (backbone, arm), rows in part[part["protocol"] != "authors"].groupby(["backbone", "arm"]):
             table = predictions_of(rows)
             table["image_id"] += " " + table["seed"].astype(str)  # once per seed
             found = calibration.reliability(table, part["classes"].iloc[0])
@@ -257,7 +257,7 @@ def remarks(row) -> list[str]:
     has silenced; one training of each arm, so that the interval is for other lesions only and nothing is decided.
     """
     found = []
-    decided = row.verdict in (SUPPORTED, NOT_SUPPORTED)
+    decided = row.verdict in (BETTER, WORSE)
     if decided and min(abs(row.low), abs(row.high)) < row.margin:
         found.append("size open")
     if row.scale_at_most_0:

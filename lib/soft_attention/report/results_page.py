@@ -6,7 +6,7 @@ import pandas as pd
 
 from soft_attention import files, paths
 from soft_attention.evaluation.metrics import LABELS
-from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED
+from soft_attention.evaluation.verdict import BETTER, WORSE
 from soft_attention.report import attention_tables, comparison, ledger
 from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
 from soft_attention.study.config import Study
@@ -16,7 +16,7 @@ STUDY = "cpu"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
 OUTSIDE = ", ISIC 2018 test set"
 BASELINE = "baseline"
-DECIDED = (SUPPORTED, NOT_SUPPORTED)
+DECIDED = (BETTER, WORSE)
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -185,7 +185,7 @@ def _scale(part: pd.DataFrame) -> str:
     first = part.iloc[0]
     seeds, folds = part["seed"].nunique(), part["fold"].nunique()
     trainings = f"{seeds} seed{'s' * (seeds > 1)}{f' x {folds} folds' * (folds > 1)}"
-    chosen = ", epoch chosen on the test images" * (first.protocol == "released")
+    chosen = ", epoch chosen on the test images" * (first.protocol == "authors")
     balanced = part[part["arm"] == BASELINE]["balanced_accuracy"].mean()
     return (
         f"{first.dataset}, {BACKBONES[first.backbone].title}, {first.scale}; protocol {first.protocol}{chosen}, "

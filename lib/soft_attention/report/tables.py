@@ -38,7 +38,7 @@ def comparison_note(dataset: str, protocol: str, leak: bool = False) -> str:
         return "Our images are generated: the published columns are those of HAM10000 and no yardstick here."
     if dataset != "ham10000":
         return f"Nothing is published for {dataset}."
-    if protocol == "released":
+    if protocol == "authors":
         return "Published: 828 test images that also chose the epoch; ours: the same rule, another draw."
     ours = "other test images, whose lesions were trained on" if leak else "other test images, which choose nothing"
     return f"Published: 828 test images that also chose the epoch; ours: {ours}."

@@ -36,9 +36,9 @@ class Settings(_Strict):
 
     image_size: int | None = Field(None, ge=9, description="side of the input in pixels; null: the released one")
     weights: str | None = Field(None, description="null (random), imagenet, or the path of a weights file")
-    preprocessing: Literal["released", "backbone"] = "released"
+    preprocessing: Literal["authors", "backbone"] = "authors"
     heads: int = Field(16, ge=1)
-    cut: Literal[CUTS] = Field("released", description="where the backbone ends")
+    cut: Literal[CUTS] = Field("authors", description="where the backbone ends")
     channels: list[int] | None = Field(
         None, min_length=3, max_length=3, description="that the arm released reads; null: 0, 1, 2, as released"
     )
@@ -56,7 +56,7 @@ class Settings(_Strict):
     )
     adam_epsilon: float = Field(1.0e-7, gt=0)
     class_weights: dict[str, float] = Field({}, description="loss weight of a class; 1 for those not named")
-    sampling: Literal["natural", "balanced", "released"] = "natural"
+    sampling: Literal["natural", "balanced", "authors"] = "natural"
     augmentation: bool = True
     frozen: bool = Field(False, description="train only the unit and what follows it, on kept features of the trunk")
     views: int = Field(4, ge=1, le=8, description="turned and mirrored copies of an image whose features are kept")
@@ -66,13 +66,13 @@ class Settings(_Strict):
     min_delta: float = Field(0.0, ge=0)
     batch_norm_momentum: float | None = Field(None, gt=0, lt=1, description="null: the network's own")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    test_share: float = Field(0.15, gt=0, lt=1, description="of the single-image lesions, protocol released")
+    test_share: float = Field(0.15, gt=0, lt=1, description="of the single-image lesions, protocol authors")
     validation_share: float | None = Field(
         None,
         gt=0,
         le=0.5,
         description="of what is not tested, as one of equal parts: 0.15 is the nearest, 1/7; null: the protocol's own, "
-        "0.15, and none in released",
+        "0.15, and none in authors",
     )
     split_folds: int = Field(5, ge=2, description="number of folds, protocol clean")
     leak: bool = Field(False, description="inject a leak: other images of the tested lesions are trained on")
@@ -118,15 +118,15 @@ class Run(Settings):
 
     @model_validator(mode="after")
     def _possible_training(self):
-        if self.frozen and self.sampling == "released":
-            raise ValueError("sampling released transforms images, and frozen trains on features: set it to balanced")
-        if self.protocol == "released" and self.both_choices and not self.validation_share:
+        if self.frozen and self.sampling == "authors":
+            raise ValueError("sampling authors transforms images, and frozen trains on features: set it to balanced")
+        if self.protocol == "authors" and self.both_choices and not self.validation_share:
             raise ValueError(
-                "both_choices wants validation images, of which the protocol released has none by itself: "
+                "both_choices wants validation images, of which the protocol authors has none by itself: "
                 "set validation_share"
             )
-        if self.protocol == "released" and self.leak:
-            raise ValueError("a lesion that the protocol released tests has no other image to leak: set leak to false")
+        if self.protocol == "authors" and self.leak:
+            raise ValueError("a lesion that the protocol authors tests has no other image to leak: set leak to false")
         return self
 
     @model_validator(mode="after")
