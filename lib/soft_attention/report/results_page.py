@@ -1,4 +1,4 @@
-"""Writes the main result into the README from the kept runs: `python -m soft_attention.report.results_page`."""
+"""Writes the result in numbers, docs/results.md, from the kept runs: `python -m soft_attention.report.results_page`."""
 
 from collections.abc import Iterator, Mapping
 
@@ -60,7 +60,7 @@ def replace_main_result(text: str, result: str) -> str:
     before, _, rest = text.partition(BEGIN)
     _, mark, after = rest.partition(END)
     if not mark:
-        raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
+        raise ValueError(f"the text lacks the marks {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{result}\n{END}{after}"
 
 
@@ -198,10 +198,10 @@ def _interval(value: float, low: float, high: float, digits: int = 1) -> str:
 
 
 def main() -> None:
-    readme = paths.ROOT / "README.md"
-    text = replace_main_result(readme.read_text(), main_result())
-    with files.atomic(readme) as temporary:
-        temporary.write_text(text)
+    page = paths.ROOT / "docs" / "results.md"
+    text = replace_main_result(page.read_text(encoding="utf-8"), main_result())
+    with files.atomic(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
