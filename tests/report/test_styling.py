@@ -1,3 +1,5 @@
+"""Tables for reading, as text, for a page and as Markdown."""
+
 import numpy as np
 import pandas as pd
 
@@ -61,3 +63,8 @@ def test_columns_that_say_nothing_are_left_out():
 def test_words_stand_left_and_numbers_right():
     page = styling.styled(pd.DataFrame({"arm": ["paper"], "auc": [0.5]})).to_html()
     assert 'class="data row0 col0 text"' in page and 'class="data row0 col1"' in page
+
+
+def test_markdown_has_a_line_below_the_names_and_one_per_row():
+    assert styling.markdown_table(["a", "b"], [["1", "2"]]) == ["| a | b |", "|---|---|", "| 1 | 2 |"]
+    assert styling.markdown_table(["a"], []) == ["| a |", "|---|"]

@@ -9,6 +9,7 @@ from soft_attention.evaluation.metrics import LABELS
 from soft_attention.evaluation.verdict import BETTER, WORSE
 from soft_attention.report import attention_tables, comparison, ledger
 from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
+from soft_attention.report.styling import markdown_table
 from soft_attention.study.config import Study
 from soft_attention.vocabulary import BACKBONES
 
@@ -66,16 +67,13 @@ def replace_main_result(text: str, result: str) -> str:
 
 def _difference_lines(tables: Tables, parts: Tables, plan: Study) -> list[str]:
     compared = list(plan.analysis.comparisons)
-    lines = [
-        f"| part of the study | {' | '.join(f'{arm} - {reference}' for arm, reference in compared)} |",
-        "|---" * (1 + len(compared)) + "|",
-    ]
+    rows = []
     for name, table in tables.items():
         cells = dict.fromkeys(compared, "not run")
         for row in table[table["metric"] == plan.analysis.endpoint].itertuples():
             cells[row.arm, row.reference] = _cell(row)
-        lines.append(f"| {_part(name, parts)} | {' | '.join(cells.values())} |")
-    return lines
+        rows.append([_part(name, parts), *cells.values()])
+    return markdown_table(["part of the study", *(f"{arm} - {reference}" for arm, reference in compared)], rows)
 
 
 def _part(name: str, parts: Tables) -> str:
@@ -129,11 +127,11 @@ def _melanoma_lines(parts: Tables) -> Iterator[str]:
     yield "Melanoma told from the rest: points of AUC above the baseline, with the 95 % interval, and in how many seeds"
     yield "the gain is above 0:"
     yield ""
-    yield f"| part of the study | {' | '.join(arms)} |"
-    yield "|---" * (len(arms) + 1) + "|"
-    for part in gains.index.get_level_values("part").unique():
-        cells = [_gain(gains.loc[part, arm]) if (part, arm) in gains.index else "not run" for arm in arms]
-        yield f"| `{part}` | {' | '.join(cells)} |"
+    rows = [
+        [f"`{part}`", *(_gain(gains.loc[part, arm]) if (part, arm) in gains.index else "not run" for arm in arms)]
+        for part in gains.index.get_level_values("part").unique()
+    ]
+    yield from markdown_table(["part of the study", *arms], rows)
     yield ""
 
 
@@ -148,18 +146,18 @@ def _ledger_lines(parts: Tables) -> list[str]:
     if entries.empty:
         return []
     metrics = ("weighted_precision", "accuracy")
-    names = [name.replace("_", " ") for name in metrics]
-    lines = [
+    names = ["points", *(name.replace("_", " ") for name in metrics)]
+    rows = []
+    for row in entries[entries["moves"] == ledger.GAIN].to_dict("records"):
+        ends = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in metrics]
+        rows.append([row["entry"], *(_interval(*each) for each in ends)])
+    return [
         "What attention gains, and what a choice adds to that (the luck of a draw is the gain itself, "
         f"{ledger.SPREAD}); every image counts the same, as in the paper. Published: {ledger.published_gain_text()}:",
         "",
-        f"| points | {' | '.join(names)} |",
-        f"|---|{'---|' * len(names)}",
+        *markdown_table(names, rows),
+        "",
     ]
-    for row in entries[entries["moves"] == ledger.GAIN].to_dict("records"):
-        ends = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in metrics]
-        lines.append(f"| {row['entry']} | {' | '.join(_interval(*each) for each in ends)} |")
-    return [*lines, ""]
 
 
 def _attention_lines(attention: pd.DataFrame, scales: pd.DataFrame) -> list[str]:
@@ -168,16 +166,15 @@ def _attention_lines(attention: pd.DataFrame, scales: pd.DataFrame) -> list[str]
         return []
     ways = ["attention", "uniform", "randomised unit", "centred Gaussian"]
     names = ["part of the study", "arm", "images", *ways, "attention - Gaussian"]
-    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    rows = []
     energy = attention.pivot_table("energy", ["part", "arm"], "map")
     silent = set(scales[scales["at_most_0"] == scales["runs"]]["part"])
     for row in attention_tables.lift_table(attention).itertuples():
         shares = energy.loc[(row.part, row.arm), ways]
         lift = _interval(row.attention_lift, row.attention_lift_low, row.attention_lift_high, 3)
         arm = row.arm + ", silent" * (row.arm == "paper" and row.part in silent)
-        cells = [f"`{row.part}`", arm, f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        rows.append([f"`{row.part}`", arm, f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift])
+    return markdown_table(names, rows)
 
 
 def _scale(part: pd.DataFrame) -> str:

@@ -1,5 +1,6 @@
 """Tables for reading: numbers with their intervals, few decimals, no column that says nothing."""
 
+from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 import pandas as pd
@@ -38,6 +39,12 @@ def styled(table: pd.DataFrame, digits: int = 3) -> Styler:
     headings = [{"selector": f"th.col{place}", "props": "text-align: left"} for place, word in enumerate(words) if word]
     name = f"{crc32(shown.to_csv().encode()):08x}"  # by default random: a kept report would change with every making
     return shown.style.set_uuid(name).hide(axis="index").set_td_classes(marks).set_table_styles(headings)
+
+
+def markdown_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table of texts as lines of Markdown."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (names, *rows)]
+    return [lines[0], "|---" * len(names) + "|", *lines[1:]]
 
 
 def _cells(name: str, column: pd.Series, digits: int) -> list[str]:
