@@ -108,7 +108,8 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"analysis": {"endpoint": "beauty"}}, "endpoint: .*'accuracy' or 'balanced_accuracy', not 'beauty'"),
+        ({"analysis": {"endpoint": "beauty"}}, "endpoint: unknown metric 'beauty': expected one of weighted_precision"),
+        (setting(selection="macro_auc"), "selection: unknown score of an epoch 'macro_auc': expected one of loss"),
         ({"analysis": {"margins": {"accuracy": 0.01}}}, "the endpoint 'balanced_accuracy' needs a margin"),
         ({"analysis": {"comparisons": [["papper", "baseline"]]}}, "unknown arm 'papper'.*did you mean 'paper'"),
         ({"parts": {"a": {"about": "x", "seedz": [1]}}}, "unknown key 'parts.a.seedz'.*did you mean 'seeds'"),

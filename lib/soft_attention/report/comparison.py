@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
-from soft_attention.evaluation.metrics import LABELS, score
+from soft_attention.evaluation.metrics import METRICS, in_table, score
 from soft_attention.evaluation.verdict import BETTER, UNDECIDED, WORSE, holm, verdict
 from soft_attention.report import tables
 from soft_attention.study.config import Analysis
@@ -142,11 +142,11 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
 
 def external_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Scores of each backbone and arm on the dataset's outside test set: means over the runs, and the images."""
-    metrics = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
     rows = []
     for run in runs.itertuples():
         found = score(read_predictions(run.folder, "external"), run.classes)
-        rows.append(_place(run) | {"images": found["n_images"]} | {metric: found[metric] for metric in metrics})
+        scores = {metric: found[metric] for metric in in_table("external")}
+        rows.append(_place(run) | {"images": found["n_images"]} | scores)
     return _means(rows)
 
 
@@ -272,7 +272,7 @@ def finding(row) -> str:
     seeds = f"{row.seeds} seeds" if row.seeds > 1 else "one training each, so the interval is for other lesions only"
     points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
     rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
-    differs = f"{LABELS[row.metric].capitalize()} differs by {points}, {rests_on}"
+    differs = f"{METRICS[row.metric].label.capitalize()} differs by {points}, {rests_on}"
     at_most_0 = row.scale_at_most_0
     scale = f" The learned scale of its unit ended at or below 0 in {at_most_0} runs." if at_most_0 else ""
     return f"{row.arm} against {row.reference}: {row.verdict}. {differs}.{scale}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from soft_attention import files, paths
-from soft_attention.evaluation.metrics import LABELS
+from soft_attention.evaluation.metrics import METRICS
 from soft_attention.evaluation.verdict import BETTER, WORSE
 from soft_attention.report import attention_tables, comparison, ledger
 from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
@@ -40,7 +40,7 @@ def main_result(study: str = STUDY) -> str:
     lines = [
         finished + (f" Verdicts of unfinished parts are interim: {', '.join(missing)} runs." if missing else ""),
         "",
-        f"Differences of {LABELS[plan.analysis.endpoint]} in points (hundredths), with their 95 % interval:",
+        f"Differences of {METRICS[plan.analysis.endpoint].label} in points (hundredths), with their 95 % interval:",
         "",
         *_difference_lines(tables, parts, plan),
         "",
@@ -116,7 +116,7 @@ def _decided_lines(tables: Tables, plan: Study) -> Iterator[str]:
             if (row.arm, row.reference) == ("released", BASELINE) and row.verdict in DECIDED
         ]
         if metric != plan.analysis.endpoint and found:
-            yield f"{metric.replace('_', ' ').capitalize()} of the unit as released, where decided: {'; '.join(found)}."
+            yield f"{METRICS[metric].label.capitalize()} of the unit as released, where decided: {'; '.join(found)}."
             yield ""
 
 
@@ -147,8 +147,8 @@ def _ledger_lines(parts: Tables) -> list[str]:
     entries = ledger.ledger(parts)
     if entries.empty:
         return []
-    metrics = ("weighted_precision", "accuracy")
-    names = [name.replace("_", " ") for name in metrics]
+    metrics = tuple(ledger.published_gain())
+    names = [METRICS[name].label for name in metrics]
     lines = [
         "What attention gains, and what a choice adds to that (the luck of a draw is the gain itself, "
         f"{ledger.SPREAD}); every image counts the same, as in the paper. Published: {ledger.published_gain_text()}:",

@@ -12,10 +12,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from soft_attention import paths
 from soft_attention.data.catalog import CATALOG
 from soft_attention.errors import StudyError, known
+from soft_attention.evaluation.metrics import of_calls
 from soft_attention.vocabulary import ARMS, BACKBONES, CHOOSING, CUTS, PROTOCOLS, check_backbone
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
-ENDPOINTS = ("accuracy", "balanced_accuracy")
+
+
+def _of_calls(metric: str) -> str:
+    return known(metric, of_calls(), "metric")
+
+
+def _chooses(score: str) -> str:
+    return known(score, ("loss", *of_calls()), "score of an epoch")
 
 
 class _Strict(BaseModel):
@@ -60,7 +68,7 @@ class Settings(_Strict):
     augmentation: bool = True
     frozen: bool = Field(False, description="train only the unit and what follows it, on kept features of the trunk")
     views: int = Field(4, ge=1, le=8, description="turned and mirrored copies of an image whose features are kept")
-    selection: Literal["accuracy", "balanced_accuracy", "loss"] = "loss"
+    selection: Annotated[str, AfterValidator(_chooses)] = Field("loss", description="what chooses the epoch")
     both_choices: bool = Field(False, description="keep also the epoch that the other of validation and test chooses")
     patience: int | None = Field(None, ge=1, description="epochs without a lower loss before stopping")
     min_delta: float = Field(0.0, ge=0)
@@ -281,7 +289,7 @@ class Part(_Strict):
 class Analysis(_Strict):
     """What a study compares and how, fixed before any of its runs."""
 
-    endpoint: Literal[ENDPOINTS] = "balanced_accuracy"
+    endpoint: Annotated[str, AfterValidator(_of_calls)] = "balanced_accuracy"
     comparisons: list[tuple[str, str]] = Field(
         [("released", "baseline")], description="pairs of arms; together the family of Holm's correction"
     )
@@ -313,7 +321,7 @@ class Analysis(_Strict):
     @classmethod
     def _margins(cls, margins, info):
         for metric, margin in margins.items():
-            known(metric, ENDPOINTS, "metric")
+            known(metric, of_calls(), "metric")
             if not 0 < margin < 1:
                 raise ValueError(f"the margin of {metric} is a share above 0 and below 1, not {margin}")
         if (endpoint := info.data.get("endpoint")) not in margins:
