@@ -1,7 +1,8 @@
 """Give kept results the words of today: python scripts/rename_kept_runs.py [RESULTS]
 
 Until November 2026 `released` named an arm, a protocol, three settings and two studies. Now it names the arm alone: the
-protocol and the settings are `authors`, the studies `recipe`, `recipe_64px` and `grid`. A second call changes nothing.
+protocol and the settings are `authors`, the studies `recipe`, `recipe_64px` and `grid`. The number of folds was also
+called `folds`; it is `split_folds` everywhere. A second call changes nothing.
 """
 
 import json
@@ -16,6 +17,7 @@ AUTHORS = ("protocol", "sampling", "preprocessing", "cut")
 
 def renamed(values: dict) -> dict:
     """Parameters of a run, or of a split, in today's words."""
+    values = {"split_folds" if key == "folds" else key: value for key, value in values.items()}
     values = {key: "authors" if key in AUTHORS and value == "released" else value for key, value in values.items()}
     return values | {"study": STUDIES.get(values["study"], values["study"])} if "study" in values else values
 

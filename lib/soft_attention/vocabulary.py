@@ -90,8 +90,32 @@ ARMS = {
     ),
 }
 CUTS = ("authors", "whole")
-PROTOCOLS = ("authors", "clean", "official")
-CHOOSING = {"authors": "test", "clean": "validation", "official": "validation"}  # the subset that chooses the epoch
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Who trains, validates, tests. A new protocol is a function in `data/splits.py` and a line in `PROTOCOLS`.
+
+    Attributes:
+        chooses: the subset that chooses the epoch.
+        folds: there are folds, of which one is the test set.
+        validation_share: of what is not tested, where none is asked for; None: nothing validates.
+        single_images: only lesions of one image are tested, so that none has another one to leak.
+        ours: our test images, beside the published ones that also chose the epoch.
+    """
+
+    chooses: str = "validation"
+    folds: bool = False
+    validation_share: float | None = 0.15
+    single_images: bool = False
+    ours: str = "other test images, which choose nothing"
+
+
+PROTOCOLS = {
+    "authors": Protocol("test", validation_share=None, single_images=True, ours="the same rule, another draw"),
+    "clean": Protocol(folds=True),
+    "official": Protocol(),
+}
 
 
 @dataclass(frozen=True)

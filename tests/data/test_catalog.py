@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from soft_attention.data.catalog import CATALOG, DATASETS, HAM10000, ISIC2017
+from soft_attention.data.catalog import CATALOG, DATASETS, HAM10000, ISIC2017, melanoma
 
 REAL = [info for info in CATALOG.values() if info.files]
 
@@ -12,6 +12,11 @@ REAL = [info for info in CATALOG.values() if info.files]
 def test_what_a_run_may_name():
     assert DATASETS == ("ham10000", "isic2017", "synthetic", "synthetic2017")
     assert set(DATASETS) | {"isic2018_test"} == set(CATALOG)
+
+
+def test_melanoma_is_found_under_both_of_its_names():
+    assert [melanoma(info.classes) for info in (HAM10000, ISIC2017)] == ["mel", "melanoma"]
+    assert melanoma(("naevus", "wart")) is None
 
 
 @pytest.mark.parametrize("info", CATALOG.values(), ids=CATALOG)

@@ -143,7 +143,7 @@ def test_clean_never_divides_a_lesion_and_uses_every_row_once(sizes, seed):
     dataset = lesions(sizes)
     tested = []
     for fold in range(3):
-        split = make_split(dataset, "clean", seed, fold, folds=3, validation_share=0.25)
+        split = make_split(dataset, "clean", seed, fold, split_folds=3, validation_share=0.25)
         assert list(split["image_id"]) == list(dataset.table["image_id"])
         assert (split.groupby("lesion_id")["subset"].nunique() == 1).all()
         assert set(split["subset"]) == {"train", "validation", "test"}
@@ -168,7 +168,7 @@ def test_near_duplicate_pairs_join_lesions_also_in_a_chain(monkeypatch):
         columns=["image_id_a", "image_id_b"],
     )
     monkeypatch.setattr(splits, "duplicate_pairs", lambda: pairs)
-    split = make_split(dataset, "clean", folds=3, validation_share=0.3)
+    split = make_split(dataset, "clean", split_folds=3, validation_share=0.3)
     group = split.set_index("image_id")["group"]
     assert set(group[["a-1-0", "a-1-1", "a-2-0", "a-2-1", "a-3-0", "a-3-1"]]) == {"a-1"}
     assert group["a-4-0"] == "a-4"
@@ -238,12 +238,12 @@ def test_impossible_requests_are_refused():
         make_split(dataset, "clean", fold=5)
     with pytest.raises(ValueError, match="'own' has no official test set; ham10000 and isic2017 have one"):
         make_split(dataset, "official")
-    assert PROTOCOLS == ("authors", "clean", "official")
+    assert tuple(PROTOCOLS) == ("authors", "clean", "official")
 
 
 def test_an_injected_leak_keeps_the_training_set_in_size_and_classes_and_the_audit_finds_it():
     dataset = lesions({"a": [3, 2, 1, 1, 2, 1, 3, 1, 1, 1], "b": [1, 2, 1, 3, 1, 2, 1, 1, 2, 1]})
-    clean, leaky = (make_split(dataset, "clean", 1, 0, folds=3, leak=leak) for leak in (False, True))
+    clean, leaky = (make_split(dataset, "clean", 1, 0, split_folds=3, leak=leak) for leak in (False, True))
     assert counts(clean, "train") == counts(leaky, "train")
     test, trained = (leaky[leaky["subset"] == subset] for subset in ("test", "train"))
     assert not test["lesion_id"].duplicated().any()
@@ -262,7 +262,7 @@ def test_an_injected_leak_keeps_the_training_set_in_size_and_classes_and_the_aud
 
 def test_a_leak_needs_lesions_with_several_images():
     with pytest.raises(StudyError, match="no tested lesion has a second image"):
-        make_split(lesions({"a": [1] * 30, "b": [1] * 30}), "clean", folds=3, leak=True)
+        make_split(lesions({"a": [1] * 30, "b": [1] * 30}), "clean", split_folds=3, leak=True)
 
 
 def test_the_authors_protocol_has_a_validation_set_if_one_is_asked_for():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from soft_attention.errors import StudyError
-from soft_attention.model.backbones import PARTS
+from soft_attention.model.backbones import ARCHITECTURES
 from soft_attention.model.networks import FEATURES, attention_maps, attention_unit, build_network, learned_scale
 from soft_attention.report.tables import published_networks
 from soft_attention.vocabulary import ARMS, BACKBONES
@@ -73,7 +73,7 @@ def test_a_whole_backbone_ends_where_keras_ends_it(backbone, channels):
 
 
 def test_only_a_cut_backbone_can_be_had_whole():
-    assert {name for name, parts in PARTS.items() if parts.whole} == {
+    assert {name for name, architecture in ARCHITECTURES.items() if architecture.whole} == {
         n for n, facts in BACKBONES.items() if facts.whole
     }
     with pytest.raises(ValueError, match="vgg16 is not cut in the authors' network"):
@@ -121,7 +121,7 @@ def test_minimum_size_is_the_smallest_that_leaves_two_by_two_cells(backbone):
 
     def cells(size):
         try:
-            return PARTS[backbone].trunk(keras.Input((size, size, 3)), None).shape[1]
+            return ARCHITECTURES[backbone].trunk(keras.Input((size, size, 3)), None).shape[1]
         except ValueError:  # Keras builds MobileNet to its end, where nothing is left
             return 0
 

@@ -6,7 +6,8 @@ import pytest
 from sklearn import metrics
 
 from soft_attention import files, paths
-from soft_attention.report import comparison, figures, ledger
+from soft_attention.evaluation.metrics import METRICS, Metric, in_table, score
+from soft_attention.report import comparison, figures, ledger, tables
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import predictions_file, read_predictions
 
@@ -232,6 +233,24 @@ def test_folds_that_predict_the_same_images_are_one_replicate_of_their_seed(make
     assert comparison.external_table(runs).arm.tolist() == ["baseline", "released"]
 
 
+def test_a_metric_that_is_added_stands_in_every_table(make_runs, monkeypatch):
+    """The least recall of a class: one entry in `METRICS`."""
+    monkeypatch.setitem(METRICS, "least_recall", Metric("least recall", lambda of: of.recall.min(axis=-1)))
+    runs = make_runs(names=("test", "validation", "external"), study="mine", protocol="clean", leak=False)
+    scores = pd.DataFrame([score(read_predictions(folder), CLASSES) for folder in runs["folder"]])
+    runs = runs[[*runs.columns.difference(scores.columns)]].join(scores)
+    gain = runs.groupby("arm")["least_recall"].mean().diff()["released"]
+    assert gain > 0.2
+    for table in (tables.networks_table(runs), comparison.external_table(runs)):
+        assert table["least_recall"].diff()[1] == pytest.approx(gain)
+    assert tables.attention_gain(runs)["least_recall_gain"].tolist() == pytest.approx([gain])
+    assert ledger.ledger({"frozen": runs})["least_recall"][0] == pytest.approx(100 * gain, abs=3)
+    analysis = Analysis(endpoint="least_recall", margins={"least_recall": 0.02}, draws=200)
+    found = comparison.comparisons_table(runs, CLASSES, analysis)
+    assert comparison.finding(found.iloc[0]).split(". ")[1].startswith("Least recall differs by +")
+    assert comparison.verdicts({"frozen": found}, "least_recall")["points"][0] == pytest.approx(100 * gain, abs=10)
+
+
 def test_one_training_of_each_arm_decides_nothing(make_runs, analysis):
     table = comparison.comparisons_table(make_runs(seeds=(0,)), CLASSES, analysis)
     assert table.low[0] > 0.2 and set(table.verdict) == {"undecided"}
@@ -346,7 +365,7 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
     table = table.droplevel("moves")
     luck = table.loc["luck of split and training"]
     assert luck["accuracy"] == pytest.approx(10, abs=0.8) and luck["range"] == ledger.SPREAD
-    (legend,) = figures.ledger_plot(table.reset_index(), ledger.METRICS, "t").legends
+    (legend,) = figures.ledger_plot(table.reset_index(), in_table("ledger"), "t").legends
     assert [text.get_text() for text in legend.get_texts()] == [ledger.INTERVAL, ledger.SPREAD]
 
 

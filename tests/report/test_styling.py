@@ -65,6 +65,12 @@ def test_words_stand_left_and_numbers_right():
     assert 'class="data row0 col0 text"' in page and 'class="data row0 col1"' in page
 
 
-def test_markdown_has_a_line_below_the_names_and_one_per_row():
-    assert styling.markdown_table(["a", "b"], [["1", "2"]]) == ["| a | b |", "|---|---|", "| 1 | 2 |"]
-    assert styling.markdown_table(["a"], []) == ["| a |", "|---|"]
+def test_a_difference_with_its_ends_and_a_table_in_markdown():
+    assert styling.interval(1.25, -0.5, 3) == "+1.2 (-0.5 to +3.0)"
+    assert styling.interval(0.04, 0, 0.1, digits=2, unit=" points") == "+0.04 points (+0.00 to +0.10)"
+    assert styling.markdown(["part", "arm"], [["a", "b"], ["c", "d"]]) == [
+        "| part | arm |",
+        "|---|---|",
+        "| a | b |",
+        "| c | d |",
+    ]

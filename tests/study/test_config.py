@@ -94,8 +94,10 @@ def test_attention_is_measured_where_there_is_some_and_a_part_asks_for_it(load):
 
 def test_the_split_of_a_run_is_what_make_split_takes(load):
     run = load(settings=GOOD["settings"] | {"leak": True, "split_folds": 3}).runs()[0]
-    assert set(inspect.signature(make_split).parameters) == {"dataset", *run.split}
-    assert run.split["leak"] and run.split["folds"] == 3
+    assert dict(run.split).items() <= run.model_dump().items() and run.split.leak and run.split.split_folds == 3
+    (_, *takes) = inspect.signature(make_split).parameters.values()
+    defaults = {field: Split.model_fields[field].default for field in Split.model_fields if field != "protocol"}
+    assert {each.name: each.default for each in takes if each.name != "protocol"} == defaults
 
 
 def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
@@ -108,7 +110,8 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"analysis": {"endpoint": "beauty"}}, "endpoint: .*'accuracy' or 'balanced_accuracy', not 'beauty'"),
+        ({"analysis": {"endpoint": "beauty"}}, "endpoint: unknown metric 'beauty': expected one of weighted_precision"),
+        (setting(selection="macro_auc"), "selection: unknown score of an epoch 'macro_auc': expected one of loss"),
         ({"analysis": {"margins": {"accuracy": 0.01}}}, "the endpoint 'balanced_accuracy' needs a margin"),
         ({"analysis": {"comparisons": [["papper", "baseline"]]}}, "unknown arm 'papper'.*did you mean 'paper'"),
         ({"parts": {"a": {"about": "x", "seedz": [1]}}}, "unknown key 'parts.a.seedz'.*did you mean 'seeds'"),
@@ -220,8 +223,9 @@ def test_the_parameters_of_the_other_notebooks_are_checked_too():
     data = {"study": "smoke", "dataset": "synthetic", "splits": [{"protocol": "clean"}], "image_sizes": [64]}
     assert DataParameters.check(data | {"pd": object()}).splits[0].seed == 0
     for changed, message in (
-        ({"splits": [{"protocol": "clear"}]}, r"splits\.0\.protocol: .*'clean'.*not 'clear'"),
+        ({"splits": [{"protocol": "clear"}]}, r"splits\.0\.protocol: unknown protocol 'clear'.*did you mean 'clean'"),
         ({"splits": [{"protocol": "clean", "fol": 1}]}, r"unknown key 'splits\.0\.fol'"),
+        ({"splits": [{"protocol": "authors", "fold": 1}]}, r"splits\.0: fold 1 of the protocol authors does not exist"),
         ({"splits": []}, "splits: .*at least 1 item"),
         ({"image_sizes": [0]}, r"image_sizes\.0: .*greater than or equal to 9"),
     ):
@@ -229,5 +233,3 @@ def test_the_parameters_of_the_other_notebooks_are_checked_too():
             DataParameters.check(data | changed)
     with pytest.raises(StudyError, match=r"the parameters cell: panel_images: .*, not 0"):
         AttentionParameters.check({"study": "smoke", "run": "x", "panel_images": 0})
-    fields = {name for name in inspect.signature(make_split).parameters if name != "dataset"}
-    assert set(Split.model_fields) == fields

@@ -72,7 +72,11 @@ def test_the_data_stage_is_done_again_when_the_study_has_splits_that_are_not_rec
     study = Study.load("smoke")
     write_record(
         study.name,
-        {"dataset": "synthetic", "images": "generated", "splits": [{"split": study.runs()[0].split, "sha256": "abc"}]},
+        {
+            "dataset": "synthetic",
+            "images": "generated",
+            "splits": [{"split": dict(study.runs()[0].split), "sha256": "abc"}],
+        },
     )
     stages.data(study, "synthetic")
     assert not asked

@@ -4,7 +4,7 @@ Checksums are those that the host itself publishes (Harvard Dataverse, MD5); the
 publishes none, so there the first download is recorded (see `download`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 _DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile"
@@ -44,6 +44,7 @@ class DatasetInfo:
     `images`, `class_counts` and `partitions` (class counts per official partition) are what a
     load must find; `lesions` is None where no lesion identifiers are published. `external` names the
     data set that is its outside test set, if it has one.
+    `published`: how far the paper's numbers are a yardstick for runs on it; `{ours}` stands for `Protocol.ours`.
     `shareable` says whether pictures of it may be passed on, for instance in a figure.
     """
 
@@ -56,6 +57,7 @@ class DatasetInfo:
     class_counts: Mapping[str, int] | None = None
     partitions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     external: str | None = None
+    published: str = ""
     licence: str = ""
     credit: str = ""
     citation: str = ""
@@ -82,7 +84,9 @@ def _isic2017_files(prefix: str) -> tuple[RemoteFile, ...]:
 
 SEVEN_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 THREE_CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
+MELANOMA = ("mel", "melanoma")  # its name among the seven, and among the three
 ISIC2017_PREFIXES = {"train": "Training", "validation": "Validation", "test": "Test_v2"}
+_ISIC2017_PUBLISHED = "Of ISIC-2017 only two sensitivities are published, and not for which task."
 _VIENNA = "ViDIR Group, Department of Dermatology, Medical University of Vienna"
 
 HAM10000 = DatasetInfo(
@@ -121,6 +125,7 @@ HAM10000 = DatasetInfo(
     lesions=7_470,
     class_counts=dict(zip(SEVEN_CLASSES, (327, 514, 1099, 115, 1113, 6705, 142), strict=True)),
     external="isic2018_test",
+    published="Published: 828 test images that also chose the epoch; ours: {ours}.",
     licence="CC BY-NC 4.0",
     credit=_VIENNA,
     citation="Tschandl, Rosendahl, Kittler: The HAM10000 dataset, Scientific Data 5:180161 (2018), "
@@ -156,6 +161,7 @@ ISIC2017 = DatasetInfo(
         "validation": dict(zip(THREE_CLASSES, (30, 78, 42), strict=True)),
         "test": dict(zip(THREE_CLASSES, (117, 393, 90), strict=True)),
     },
+    published=_ISIC2017_PUBLISHED,
     licence="ISIC Archive terms of use; non-commercial",
     credit="International Skin Imaging Collaboration",
     citation="Codella et al.: Skin Lesion Analysis Toward Melanoma Detection (ISBI 2017), arXiv:1710.05006 (2017)",
@@ -166,6 +172,7 @@ SYNTHETIC = DatasetInfo(
     title="Generated dermoscopy, seven classes",
     classes=SEVEN_CLASSES,
     lesions=600,
+    published="Our images are generated: the published columns are those of HAM10000 and no yardstick here.",
     licence="MIT, as this study",
     shareable=True,
 )
@@ -175,6 +182,7 @@ SYNTHETIC2017 = DatasetInfo(
     title="Generated dermoscopy, three classes",
     classes=THREE_CLASSES,
     lesions=450,
+    published=_ISIC2017_PUBLISHED,
     licence="MIT, as this study",
     shareable=True,
 )
@@ -183,3 +191,8 @@ CATALOG = {info.name: info for info in (HAM10000, ISIC2017, ISIC2018_TEST, SYNTH
 
 # What a run may name. The ISIC 2018 test set is not trained on: it is `ham10000`'s `.external`.
 DATASETS = ("ham10000", "isic2017", "synthetic", "synthetic2017")
+
+
+def melanoma(classes: Iterable[str]) -> str | None:
+    """The name of the class of melanoma; None if there is none."""
+    return next((name for name in classes if name in MELANOMA), None)

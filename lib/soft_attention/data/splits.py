@@ -15,7 +15,6 @@ from soft_attention.errors import StudyError, known
 from soft_attention.vocabulary import PROTOCOLS
 
 SUBSETS = ("train", "validation", "test")
-VALIDATION_SHARE = 0.15  # where none is asked for
 
 
 def make_split(
@@ -24,7 +23,7 @@ def make_split(
     seed: int = 0,
     fold: int = 0,
     *,
-    folds: int = 5,
+    split_folds: int = 5,
     test_share: float = 0.15,
     validation_share: float | None = None,
     leak: bool = False,
@@ -37,14 +36,14 @@ def make_split(
             lesions that have exactly one image, all other images train. There is no validation
             set, as the released code selects its checkpoint on the test set, unless
             `validation_share` asks for one; then whole lesions of the training images validate.
-            `"clean"`: of `folds` stratified folds over whole lesions, `fold` is the test set; about
+            `"clean"`: of `split_folds` stratified folds over whole lesions, `fold` is the test set; about
             `validation_share` (0.15) of the rest, again whole lesions, validates.
             `"official"`: the dataset's own test set. For `ham10000` that is the ISIC 2018 Task 3
             test set, with about `validation_share` (0.15) of HAM10000 for validation; for `isic2017`
             the three published partitions. A column `partition` of a person's own dataset is taken
             likewise; without validation rows, that share of the training lesions validates.
         seed: moves every random choice of the split.
-        fold: which fold is the test set, 0 to `folds` - 1; only `clean` has folds.
+        fold: which fold is the test set, 0 to `split_folds` - 1; only `clean` has folds.
         leak: inject a leak, to measure what one is worth: see `inject_leak`.
 
     Returns:
@@ -57,16 +56,16 @@ def make_split(
         ValueError: unknown protocol or partition, a fold that does not exist, or no official test set.
         StudyError: a class without an image in one of the subsets, or too few lesions to divide.
     """
-    known(protocol, PROTOCOLS, "protocol")
-    if not 0 <= fold < folds:
-        raise ValueError(f"fold {fold} does not exist: with {folds} folds it is 0 to {folds - 1}")
-    table = dataset.table.reset_index(drop=True)
+    rule = PROTOCOLS[known(protocol, PROTOCOLS, "protocol")]
+    if not 0 <= fold < split_folds:
+        raise ValueError(f"fold {fold} does not exist: with {split_folds} folds it is 0 to {split_folds - 1}")
+    table, share = dataset.table.reset_index(drop=True), validation_share or rule.validation_share
     if protocol == "authors":
-        split = _authors(table, test_share, seed, validation_share)
+        split = _authors(table, test_share, seed, share)
     elif protocol == "clean":
-        split = _clean(table, seed, fold, folds, validation_share or VALIDATION_SHARE)
+        split = _clean(table, seed, fold, split_folds, share)
     else:
-        split = _official(dataset, table, seed, validation_share or VALIDATION_SHARE)
+        split = _official(dataset, table, seed, share)
     if leak:
         split = inject_leak(split, seed)
     where = f"{dataset.name}, protocol {protocol}, seed {seed}, fold {fold}"

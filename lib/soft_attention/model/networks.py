@@ -10,7 +10,7 @@ from keras import KerasTensor, layers
 
 from soft_attention.errors import StudyError, known
 from soft_attention.model.attention import SoftAttention
-from soft_attention.model.backbones import PARTS
+from soft_attention.model.backbones import ARCHITECTURES
 from soft_attention.model.checkpoints import is_keras2, load_keras2
 from soft_attention.model.units import Unit
 from soft_attention.vocabulary import ARMS, BACKBONES, Arm, check_backbone
@@ -86,11 +86,11 @@ def build_network(
             too small to leave 2 x 2 cells.
         StudyError: weights that do not exist, cannot be fetched, are damaged or do not fit.
     """
-    facts, parts = BACKBONES[known(backbone, BACKBONES, "backbone")], PARTS[backbone]
+    facts, architecture = BACKBONES[known(backbone, BACKBONES, "backbone")], ARCHITECTURES[backbone]
     step = ARMS[known(arm, ARMS, "arm")]
     size = image_size or facts.image_size
     check_backbone(backbone, size, weights, cut)
-    trunk = parts.whole if cut == "whole" else parts.trunk
+    trunk = architecture.whole if cut == "whole" else architecture.trunk
     imagenet = weights == "imagenet"
 
     image = keras.Input((size, size, 3), name="image")
@@ -101,8 +101,8 @@ def build_network(
         attended = _attended(features, step, heads, channels, train_unit, inputs)
         x = _frame(features, attended, frame_dropout)
     else:
-        x = _plain(parts.plain(features), baseline_pool, baseline_dropout)
-    x = parts.tail(x)
+        x = _plain(architecture.plain(features), baseline_pool, baseline_dropout)
+    x = architecture.tail(x)
     if head_norm:
         x = layers.BatchNormalization(center=False, scale=False, name="head_norm")(x)
     x = layers.Dense(classes, name="logits")(x)

@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
+from soft_attention.data.catalog import melanoma
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
-from soft_attention.evaluation.metrics import LABELS, score
+from soft_attention.evaluation.metrics import METRICS, in_table, score
 from soft_attention.evaluation.verdict import BETTER, UNDECIDED, WORSE, holm, verdict
-from soft_attention.report import tables
+from soft_attention.report import styling, tables
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import read_predictions
-from soft_attention.vocabulary import BACKBONES
+from soft_attention.vocabulary import BACKBONES, PROTOCOLS
 
-MELANOMA = ("mel", "melanoma")  # its name in HAM10000 and in ISIC-2017
 SPECIFICITY = 0.9
 
 
@@ -142,11 +142,11 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
 
 def external_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Scores of each backbone and arm on the dataset's outside test set: means over the runs, and the images."""
-    metrics = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
     rows = []
     for run in runs.itertuples():
         found = score(read_predictions(run.folder, "external"), run.classes)
-        rows.append(_place(run) | {"images": found["n_images"]} | {metric: found[metric] for metric in metrics})
+        scores = {metric: found[metric] for metric in in_table("external")}
+        rows.append(_place(run) | {"images": found["n_images"]} | scores)
     return _means(rows)
 
 
@@ -158,7 +158,7 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
     validation images, beside the specificity that it has on the test images.
     """
     rows = []
-    melanoma = next((name for name in MELANOMA if name in classes), None)
+    positive = melanoma(classes)
     for run in runs.itertuples():
         test, validation = (read_predictions(run.folder, name) for name in ("test", "validation"))
         temperature = calibration.fit_temperature(validation, classes)
@@ -169,8 +169,8 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
             "temperature": temperature,
             "ece_after": calibration.expected_calibration_error(cooled, classes),
         }
-        if melanoma:
-            point = calibration.sensitivity_at_specificity(validation, test, classes, melanoma, SPECIFICITY)
+        if positive:
+            point = calibration.sensitivity_at_specificity(validation, test, classes, positive, SPECIFICITY)
             row |= {"melanoma_sensitivity": point.sensitivity, "test_specificity": point.specificity}
         rows.append(row)
     return _means(rows)
@@ -184,7 +184,8 @@ def reliability_curves(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     curves = []
     for name, part in parts.items():
         of_part = []
-        for (backbone, arm), rows in part[part["protocol"] != "authors"].groupby(["backbone", "arm"]):
+        chosen_by = part["protocol"].map(lambda protocol: PROTOCOLS[protocol].chooses)
+        for (backbone, arm), rows in part[chosen_by != "test"].groupby(["backbone", "arm"]):
             table = predictions_of(rows)
             table["image_id"] += " " + table["seed"].astype(str)  # once per seed
             found = calibration.reliability(table, part["classes"].iloc[0])
@@ -218,15 +219,15 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     cases = []
     for name, part in parts.items():
-        melanoma = next((each for each in MELANOMA if each in part["classes"].iloc[0]), None)
+        positive = melanoma(part["classes"].iloc[0])
         for (backbone, arm), runs in part.groupby(["backbone", "arm"], sort=False):
             paired = complete(part[part["backbone"] == backbone], (arm, "baseline"))
-            if melanoma and arm != "baseline" and len(paired):
-                auc = np.mean([found[melanoma]["auc"] for found in runs["per_class"]])
-                cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, melanoma))
+            if positive and arm != "baseline" and len(paired):
+                auc = np.mean([found[positive]["auc"] for found in runs["per_class"]])
+                cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, positive))
 
-    def row(place: dict, paired: pd.DataFrame, melanoma: str) -> dict:
-        gains = _auc_gains(paired, place["arm"], "baseline", melanoma)
+    def row(place: dict, paired: pd.DataFrame, positive: str) -> dict:
+        gains = _auc_gains(paired, place["arm"], "baseline", positive)
         gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
         found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
         return place | found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
@@ -270,9 +271,9 @@ def remarks(row) -> list[str]:
 def finding(row) -> str:
     """One row of `comparisons_table` in words: the verdict, the difference in points, what it rests on."""
     seeds = f"{row.seeds} seeds" if row.seeds > 1 else "one training each, so the interval is for other lesions only"
-    points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+    points = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high, unit=" points")
     rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
-    differs = f"{LABELS[row.metric].capitalize()} differs by {points}, {rests_on}"
+    differs = f"{METRICS[row.metric].label.capitalize()} differs by {points}, {rests_on}"
     at_most_0 = row.scale_at_most_0
     scale = f" The learned scale of its unit ended at or below 0 in {at_most_0} runs." if at_most_0 else ""
     return f"{row.arm} against {row.reference}: {row.verdict}. {differs}.{scale}"
@@ -358,10 +359,10 @@ def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Seq
     counts = paired_tests.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
     found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}
     found["p_mcnemar"] = counts.p_value
-    melanoma = next((name for name in MELANOMA if name in classes), None)
-    positive = one["label"] == melanoma
+    name = melanoma(classes)
+    positive = one["label"] == name
     lesions, others = (set(one["lesion_id"][kind]) for kind in (positive, ~positive))
     if min(len(lesions), len(others)) > 1 and not lesions & others:  # identifiers of patients may hold both
-        auc = paired_tests.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
+        auc = paired_tests.delong(positive, one[name], other[name], one["lesion_id"])
         found |= {"melanoma_auc_difference": auc.estimate, "p_delong": auc.p_value()}
     return found

@@ -14,7 +14,7 @@ from soft_attention.evaluation.metrics import score
 from soft_attention.files import read_json
 from soft_attention.study.config import Run, Study
 from soft_attention.study.folder import read_history, read_predictions
-from soft_attention.vocabulary import CHOOSING
+from soft_attention.vocabulary import PROTOCOLS
 
 PART = ("part", "dataset", "protocol")  # runs that have these in common belong into one table
 
@@ -74,7 +74,8 @@ def load_losses(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, part in parts.items():
         for run in part.itertuples():
             history = read_history(run.folder)
-            losses = pd.DataFrame({"epoch": history["epoch"], "loss": history[f"{CHOOSING[run.protocol]}_loss"]})
+            loss = history[f"{PROTOCOLS[run.protocol].chooses}_loss"]
+            losses = pd.DataFrame({"epoch": history["epoch"], "loss": loss})
             place = {"backbone": run.backbone, "arm": run.arm, "seed": run.seed, "fold": run.fold}
             histories.append(losses.assign(part=name, **place))
     return pd.concat(histories, ignore_index=True)
