@@ -54,7 +54,9 @@ def test_lesions_and_identical_images_on_two_sides_are_counted_by_class(folder, 
     ]
     assert main([str(folder)]) == 1
     said = capsys.readouterr()
-    assert "images_of_shared" in said.out and said.err.startswith("warning: ")
+    assert "images_of_shared" in said.out
+    assert "warning: the split that came with the data has 1 lesions on two sides (a 1)\n" in said.err
+    assert "has 2 images, byte for byte, on two sides (a 1, b 1)\n" in said.err
     with pytest.raises(StudyError, match="leakage: lesion_id 'L0' is in test and train and validation"):
         audit_split(make_split(dataset, "official"))
 

@@ -41,6 +41,18 @@ def audit_given(dataset: Dataset) -> pd.DataFrame | None:
     return pd.DataFrame([_row(table[table["label"] == name], name) for name in dataset.classes] + [_row(table, "all")])
 
 
+def leaks(audit: pd.DataFrame) -> list[str]:
+    """What an audit by `audit_given` found on two sides, a sentence each; empty if nothing."""
+    found = audit.set_index("class")
+    kinds = {"shared_lesions": "lesions", "identical_images": "images, byte for byte,"}
+    return [
+        f"the split that came with the data has {count:,} {what} on two sides "
+        f"({', '.join(f'{name} {part:,}' for name, part in found[column].drop('all').items() if part)})"
+        for column, what in kinds.items()
+        if (count := found.loc["all", column])
+    ]
+
+
 def _sides(table: pd.DataFrame, column: str) -> pd.Series:
     """In how many subsets the other images of each one's lesion, or of its content, stand."""
     return table.groupby(column)["subset"].transform("nunique")
@@ -68,11 +80,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (StudyError, ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for warning in dataset.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
     print(audit.to_string(index=False))
-    total = audit.iloc[-1]
-    return int(bool(total["shared_lesions"] or total["identical_images"]))
+    for warning in (*dataset.warnings, *leaks(audit)):
+        print(f"warning: {warning}", file=sys.stderr)
+    return int(bool(leaks(audit)))
 
 
 if __name__ == "__main__":
