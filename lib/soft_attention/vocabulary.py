@@ -1,10 +1,94 @@
 """The names of the study and the plain facts behind them. Imports nothing heavy: a plan is read without TensorFlow."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from soft_attention.errors import known
 
-ARMS = ("baseline", "released", "paper", "control")
+
+@dataclass(frozen=True)
+class Arm:
+    """What stands in the place of the attention unit. A new arm is a class in `model/units.py` and a line in `ARMS`.
+
+    Attributes:
+        title: name for people.
+        about: what it is, in one sentence without a full stop.
+        colour: of its marks in every figure.
+        unit: `module:Class` of a Keras layer that turns the features into attended ones; None: there is none.
+        options: what the unit is made with, besides its number of heads.
+        frame: the released frame stands around the unit: the plain and the attended features are pooled, put side by
+            side, and half of them are dropped.
+        learns: the unit has weights of its own.
+        needs_mask: the unit is told where the lesion is. Such an arm is an oracle: no real system has it.
+        maps: the unit learns where to look, and its maps can be drawn.
+    """
+
+    title: str
+    about: str
+    colour: str
+    unit: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    frame: bool = True
+    learns: bool = False
+    needs_mask: bool = False
+    maps: bool = False
+
+
+_ATTENTION, _UNITS = "soft_attention.model.attention", "soft_attention.model.units"
+
+ARMS = {
+    "baseline": Arm("baseline", "the authors' network without attention", "#8d99ae", frame=False),
+    "control": Arm("control", "the frame of the unit, with the features on both sides", "#b08968"),
+    "uniform": Arm(
+        "uniform map", "the frame of the unit, every place weighted alike", "#6b705c", f"{_UNITS}:UniformMap"
+    ),
+    "released": Arm(
+        "released unit",
+        "the unit as the authors' code computes it: its maps are made from three channels",
+        "#c8553d",
+        f"{_ATTENTION}:SoftAttention",
+        {"variant": "released"},
+        learns=True,
+        maps=True,
+    ),
+    "paper": Arm(
+        "paper's unit",
+        "the unit as the paper writes it: all channels, and a learned scale gamma",
+        "#4c6a92",
+        f"{_ATTENTION}:SoftAttention",
+        {"variant": "paper"},
+        learns=True,
+        maps=True,
+    ),
+    "centre": Arm(
+        "centred Gaussian",
+        "the frame of the unit, a bump in the middle of each image",
+        "#e0a458",
+        f"{_UNITS}:CentreMap",
+    ),
+    "lesion": Arm(
+        "true lesion (oracle)",
+        "the frame of the unit, the true lesion mask as its map: an upper bound that no real system has",
+        "#5a8f69",
+        f"{_UNITS}:LesionMap",
+        needs_mask=True,
+    ),
+    "se": Arm(
+        "squeeze-and-excitation",
+        "the frame of the unit, with the channel attention of Hu et al. (2018)",
+        "#8a5a83",
+        f"{_UNITS}:SqueezeExcitation",
+        learns=True,
+    ),
+    "cbam": Arm(
+        "CBAM",
+        "the frame of the unit, with the channel and spatial attention of Woo et al. (2018)",
+        "#3d7a80",
+        f"{_UNITS}:CBAM",
+        learns=True,
+        maps=True,
+    ),
+}
 CUTS = ("released", "whole")
 PROTOCOLS = ("released", "clean", "official")
 CHOOSING = {"released": "test", "clean": "validation", "official": "validation"}  # the subset that chooses the epoch

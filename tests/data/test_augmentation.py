@@ -201,3 +201,16 @@ def test_other_backends_agree(backend, images, tmp_path):
     command = [sys.executable, "-c", SCRIPT, tmp_path / "in.npz", tmp_path / "out.npy"]
     subprocess.run(command, check=True, env={**os.environ, "KERAS_BACKEND": backend})
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), by_scipy(images, transforms), atol=0.02)
+
+
+def test_nearest_moves_a_mask_as_bilinear_moves_its_picture():
+    rng = np.random.default_rng(3)
+    mask = np.zeros((6, 32, 32, 1), "float32")
+    mask[:, 8:20, 5:15] = 1
+    transforms = random_affine(rng, 6, 32)
+    moved = ops.convert_to_numpy(apply_affine(mask, transforms, "nearest"))
+    picture = ops.convert_to_numpy(apply_affine(mask, transforms))
+    assert set(np.unique(moved)) == {0, 1}
+    certain = (picture < 0.01) | (picture > 0.99)  # all but the border
+    assert certain.mean() > 0.8
+    np.testing.assert_array_equal(moved[certain], picture[certain].round())

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soft_attention.data.augmentation import AffineAugmentation, identity
+from soft_attention.data.augmentation import AffineAugmentation, dihedral, identity
 from soft_attention.data.batches import Batches, FeatureBatches, released_class_totals
 from soft_attention.errors import StudyError
 
@@ -252,3 +252,13 @@ def test_other_backends_take_the_same_batches(backend):
     environment = os.environ | {"KERAS_BACKEND": backend}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert "2 passed" in done.stdout, done.stdout
+
+
+def test_a_mask_turns_with_the_view_of_its_features():
+    masks = (np.random.default_rng(5).random((9, 6, 6)) > 0.5).astype("uint8")
+    features = np.stack([dihedral(masks, view) for view in range(8)], axis=1)[..., None].astype("float16")
+    batches = FeatureBatches(features, ["a", "b", "c"] * 3, range(9), ("a", "b", "c"), batch_size=9, masks=masks)
+    seen = [batches[step][0] for step in range(len(batches))]
+    assert any((mask != masks[batches.rows[batches._items(0)]]).any() for _, mask in seen)
+    for turned, mask in seen:
+        np.testing.assert_array_equal(mask, turned[..., 0])

@@ -110,7 +110,7 @@ def test_each_map_sums_to_one(variant):
 
 
 def influence(variant, shape):
-    """Which inputs (H, W, C) move the scores of the middle cell, by moving each channel, row or column."""
+    """Which inputs (H, W, C) move the scores of the middle cell by more than rounding can: a weight is 0.01."""
     rng = np.random.default_rng(1)
     unit = SoftAttention(HEADS, variant)
     unit.build((None, *shape))
@@ -124,7 +124,7 @@ def influence(variant, shape):
         moved[(number, *place)] += 1
     change = np.abs(ops.convert_to_numpy(scores(moved)) - ops.convert_to_numpy(scores(features)))
     return [
-        place for place, value in zip(places, change[:, middle[0], middle[1]].max(axis=1), strict=True) if value > 1e-6
+        place for place, value in zip(places, change[:, middle[0], middle[1]].max(axis=1), strict=True) if value > 5e-3
     ]
 
 
@@ -177,7 +177,7 @@ def test_half_precision_stays_finite(variant, precision):
 def test_reads_back_in_a_fresh_process(tmp_path):
     image = keras.Input((6, 5, 9))
     attended, maps = SoftAttention(4, "released", return_maps=True)(image)
-    model = keras.Model(image, [attended, maps, SoftAttention(2, "paper", gamma=0.5)(image)])
+    model = keras.Model(image, [attended, maps, SoftAttention(2, "paper", gamma_start=0.5)(image)])
     x = np.random.default_rng(0).normal(size=(2, 6, 5, 9)).astype("float32")
     model.save(tmp_path / "unit.keras")
     np.savez(tmp_path / "io.npz", *model.predict(x, verbose=0), x=x)
@@ -192,12 +192,13 @@ def test_reads_back_in_a_fresh_process(tmp_path):
 
 
 def test_every_argument_is_in_the_config():
-    config = SoftAttention(5, "released", return_maps=True, gamma=0.3, name="unit").get_config()
+    config = SoftAttention(5, "released", return_maps=True, gamma_start=0.3, name="unit").get_config()
     assert {
         "heads": 5,
         "variant": "released",
         "return_maps": True,
-        "gamma": 0.3,
+        "gamma_start": 0.3,
+        "channels": None,
         "name": "unit",
     }.items() <= config.items()
 

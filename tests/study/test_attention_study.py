@@ -6,6 +6,7 @@ import pytest
 
 from soft_attention.model.networks import attention_maps, build_network
 from soft_attention.study import attention, attention_tables, features, saliency
+from soft_attention.study.inputs import Inputs
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def images():
 
 def test_every_way_gives_a_map_for_every_image(networks, images):
     rows = np.array([8, 0, 3])
-    heads, ways = attention.ways_to_look(*networks, images, rows, seed=1)
+    heads, ways = attention.ways_to_look(*networks, Inputs(images), rows, seed=1)
     assert heads.shape == (3, 16, 4, 4) and {maps.shape for maps in ways.values()} == {(3, 4, 4)}
     assert heads == pytest.approx(attention_maps(networks[0], images[rows]), abs=1e-5)
     assert ways["attention"] == pytest.approx(heads.sum(axis=1))
@@ -36,7 +37,9 @@ def test_kept_features_give_the_same_maps_as_images(networks, images):
     networks[1].set_weights(trunk.get_weights() + networks[1].get_weights()[len(trunk.weights) :])
     kept = np.stack([np.asarray(trunk(images))] * 2, axis=1)
     rows = np.arange(9)
-    by_images, by_features = (attention.ways_to_look(*networks, inputs, rows, seed=1) for inputs in (images, kept))
+    by_images, by_features = (
+        attention.ways_to_look(*networks, inputs, rows, seed=1) for inputs in (Inputs(images), Inputs(kept))
+    )
     assert by_images[0] == pytest.approx(by_features[0], abs=1e-5)
     for name, maps in by_images[1].items():
         assert maps == pytest.approx(by_features[1][name], abs=1e-4), name
@@ -52,7 +55,7 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere_and_come_back(networks)
 
 
 def test_randomisation_and_perturbations_have_their_entries(networks, images):
-    _, ways = attention.ways_to_look(*networks, images, np.arange(9))
+    _, ways = attention.ways_to_look(*networks, Inputs(images), np.arange(9))
     changed = attention.randomisation(networks[0], images[:4], ways)
     assert set(changed) == {"unit", "network"} and all(-1 <= value <= 1 for value in changed.values())
     found = attention.perturbations(networks[0], images[:2], {name: maps[:2] for name, maps in ways.items()})

@@ -201,7 +201,7 @@ def test_mistakes_are_named_with_file_key_and_what_was_meant(load, changed, mess
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path):
-    with pytest.raises(StudyError, match=r"no study file .*nothing\.yaml: the studies are clean, cpu, demo"):
+    with pytest.raises(StudyError, match=r"no study file .*nothing\.yaml: the studies are ceiling, clean, cpu, demo"):
         Study.load("nothing")
     file = tmp_path / "broken.yaml"
     file.write_text("datasets: [synthetic\nseeds: 1")

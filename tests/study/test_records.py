@@ -102,7 +102,7 @@ def test_scores_are_recomputed_from_the_predictions(finished, run, plan):
 
 def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished, plan):
     assert records.load_runs(plan)["gamma"].isna().all()
-    unit = SoftAttention(2, "paper", gamma=-0.25)
+    unit = SoftAttention(2, "paper", gamma_start=-0.25)
     network = keras.Sequential([keras.Input((4, 4, 3)), unit])
     records.write_run(run, finished, dataset, "hash", network, {}, files.read_json(finished / "metrics.json"))
     assert records.load_runs(plan)["gamma"].tolist() == [-0.25]

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from soft_attention.errors import StudyError
-from soft_attention.study import training
+from soft_attention.study import features, training
 from soft_attention.study.config import Study
+from soft_attention.study.inputs import Inputs
 
 CLASSES = ("a", "b", "c")
 
@@ -38,7 +39,9 @@ def train(run, images, split, folder):
     folder.mkdir(exist_ok=True)
     training.prepare_backend(run.seed)
     network = training.build(run, CLASSES)
-    inputs = training.open_inputs(run, network, images, folder / "cache")
+    inputs = Inputs(images)
+    if run.frozen:
+        inputs = Inputs(features.open_features(features.divide(network)[0], images, run.views, folder / "cache"))
     history = training.train(run, network, inputs, split, CLASSES, folder)
     pd.testing.assert_frame_equal(history, pd.read_csv(folder / "history.csv"))
     return network, history
@@ -49,7 +52,7 @@ def whole(run, images, split, tmp_path_factory):
     """An uninterrupted training: its predictions, its history and its folder."""
     folder = tmp_path_factory.mktemp("whole")
     network, history = train(run, images, split, folder)
-    return training.predict(network, images, np.arange(30)), history, folder
+    return training.predict(network, Inputs(images), np.arange(30)), history, folder
 
 
 class Killed(Exception):
@@ -75,7 +78,7 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_the_same(
     assert "resumed after epoch 1" in capsys.readouterr().out
     predictions, expected, _ = whole
     pd.testing.assert_frame_equal(history.drop(columns="seconds"), expected.drop(columns="seconds"), rtol=1e-5)
-    np.testing.assert_allclose(training.predict(network, images, np.arange(30)), predictions, atol=1e-5)
+    np.testing.assert_allclose(training.predict(network, Inputs(images), np.arange(30)), predictions, atol=1e-5)
 
 
 def test_only_the_last_state_and_the_best_weights_are_kept(run, whole):
@@ -101,7 +104,7 @@ def test_both_choices_are_kept_from_one_training(run, images, split, tmp_path):
     for subset in ("test", "validation"):
         training.load_choice(both, network, tmp_path, subset)
         rows = np.flatnonzero(split["subset"] == subset)
-        called = np.array(CLASSES)[training.predict(network, images, rows).argmax(axis=1)]
+        called = np.array(CLASSES)[training.predict(network, Inputs(images), rows).argmax(axis=1)]
         accuracy = (called == split["label"].iloc[rows]).mean()
         assert accuracy == history.loc[best[subset] - 1, f"{subset}_accuracy"] == history[f"{subset}_accuracy"].max()
 
@@ -115,9 +118,9 @@ def test_a_frozen_training_leaves_the_trunk_as_it_was_and_moves_the_head(run, im
     parts = {path.split("/")[0] for path in changed}
     assert {"logits", "head_norm"} <= parts <= {"soft_attention", "logits", "head_norm"}
     assert len(history) == 3
-    inputs = training.open_inputs(frozen, network, images, tmp_path / "cache")
-    assert inputs.shape[:2] == (30, 2) and inputs.dtype == np.float16
-    whole = training.predict(network, images, np.arange(30))
+    inputs = Inputs(features.open_features(features.divide(network)[0], images, frozen.views, tmp_path / "cache"))
+    assert inputs.values.shape[:2] == (30, 2) and inputs.values.dtype == np.float16
+    whole = training.predict(network, Inputs(images), np.arange(30))
     np.testing.assert_allclose(training.predict(network, inputs, np.arange(30)), whole, atol=2e-3)
 
 
@@ -148,7 +151,7 @@ def test_weights_that_a_kill_left_beside_the_chosen_ones_do_no_harm(run, images,
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / f"validation-{best % 3 + 1}.weights.h5").write_bytes(b"of an earlier choice")
     network = train(run, images, split, tmp_path)[0]
-    np.testing.assert_allclose(training.predict(network, images, np.arange(30)), predictions, atol=1e-5)
+    np.testing.assert_allclose(training.predict(network, Inputs(images), np.arange(30)), predictions, atol=1e-5)
 
 
 def test_a_damaged_checkpoint_is_named_and_left_alone(run, images, split, tmp_path):
@@ -174,7 +177,7 @@ def test_mixed_precision_trains(run, images, split, tmp_path):
     try:
         network, _ = train(mixed, images, split, tmp_path)
         assert network.get_layer("soft_attention").compute_dtype == "bfloat16"
-        np.testing.assert_allclose(training.predict(network, images, np.arange(5)).sum(axis=1), 1, atol=1e-3)
+        np.testing.assert_allclose(training.predict(network, Inputs(images), np.arange(5)).sum(axis=1), 1, atol=1e-3)
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -183,7 +186,7 @@ def test_predict_is_the_network_row_by_row(run, images):
     network = training.build_network(run.backbone, run.arm, 3, 32)
     rows = np.array([3, 29, 0, 11, 7])
     expected = network.predict(images[rows], verbose=0)
-    np.testing.assert_allclose(training.predict(network, images, rows, batch_size=2), expected, atol=1e-5)
+    np.testing.assert_allclose(training.predict(network, Inputs(images), rows, batch_size=2), expected, atol=1e-5)
 
 
 def history_of(losses, accuracies):
@@ -232,12 +235,13 @@ from soft_attention.model.networks import FEATURES, attention_maps
 from soft_attention.study import training
 from soft_attention.study.gradcam import grad_cam
 from soft_attention.study.config import Study
+from soft_attention.study.inputs import Inputs
 
 run = Study.load("smoke").runs()[1].model_copy(update=dict(image_size=32, steps_per_epoch=2, batch_size=6, epochs=1))
 images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3)).astype("uint8")
 split = pd.DataFrame({"label": list("ab") * 6, "subset": ["train"] * 6 + ["validation"] * 6})
 network = training.build(run, ("a", "b"))
-training.train(run, network, images, split, ("a", "b"), pathlib.Path(sys.argv[1]))
+training.train(run, network, Inputs(images), split, ("a", "b"), pathlib.Path(sys.argv[1]))
 assert attention_maps(network, images).shape == (12, 16, 2, 2)
 assert grad_cam(network, images, FEATURES).shape == (12, 2, 2)
 print("trained on", training.keras.backend.backend())

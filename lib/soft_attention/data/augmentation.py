@@ -67,16 +67,38 @@ def identity(count: int) -> np.ndarray:
     return np.tile(np.float32([1, 0, 0, 0, 1, 0, 0, 0]), (count, 1))
 
 
-def _resample(images, transforms):
-    height, width, channels = images.shape[1:]
+def dihedral(images: np.ndarray, view: int) -> np.ndarray:
+    """One of the eight turned and mirrored copies of square images (N, S, S, ...); view 0 is the image itself."""
+    if not 0 <= view < 8:
+        raise ValueError(f"a square has the views 0 to 7, not {view}")
+    turned = np.rot90(images, view % 4, axes=(1, 2))
+    return turned[:, :, ::-1] if view >= 4 else turned
+
+
+def _sources(images, transforms):
+    """Where each pixel comes from, x and y of shape (N, H, W), and the first pixel of each image in a flat list."""
+    height, width = images.shape[1:3]
     a0, a1, a2, b0, b1, b2 = (transforms[:, i, None, None] for i in range(6))
     x = ops.arange(width, dtype="float32")[None, None, :]
     y = ops.arange(height, dtype="float32")[None, :, None]
     source_x = ops.clip(a0 * x + a1 * y + a2, 0, width - 1)
     source_y = ops.clip(b0 * x + b1 * y + b2, 0, height - 1)
+    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None] * (height * width)
+    return source_x, source_y, first
+
+
+def _nearest(images, transforms):
+    source_x, source_y, first = _sources(images, transforms)
+    width, channels = images.shape[2:]
+    column, row = (ops.cast(ops.floor(source + 0.5), "int32") for source in (source_x, source_y))
+    return ops.cast(ops.take(ops.reshape(images, (-1, channels)), first + row * width + column, axis=0), "float32")
+
+
+def _bilinear(images, transforms):
+    source_x, source_y, first = _sources(images, transforms)
+    height, width, channels = images.shape[1:]
     left, top = ops.minimum(ops.floor(source_x), width - 2), ops.minimum(ops.floor(source_y), height - 2)
     right_share, bottom_share = (source_x - left)[..., None], (source_y - top)[..., None]
-    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None] * (height * width)
     corner = first + ops.cast(top, "int32") * width + ops.cast(left, "int32")
     pixels = ops.reshape(images, (-1, channels))
 
@@ -92,23 +114,25 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
     # Without XLA the steps above run one by one, 4 times slower on a CPU.
-    _resample = tf.function(_resample, jit_compile=True)
+    _bilinear, _nearest = (tf.function(resample, jit_compile=True) for resample in (_bilinear, _nearest))
 
 
-def apply_affine(images, transforms):
-    """Resample each image by its transform: bilinear, and beyond the edge the nearest pixel.
+def apply_affine(images, transforms, interpolation: str = "bilinear"):
+    """Resample each image by its transform; beyond the edge stands the nearest pixel.
 
-    It equals `keras.ops.image.affine_transform` with bilinear interpolation and fill mode nearest.
-    TensorFlow cannot compile that one with XLA, nor then a network that contains it.
+    It equals `keras.ops.image.affine_transform` with fill mode nearest. TensorFlow cannot compile that one with XLA,
+    nor then a network that contains it.
 
     Args:
         images: (N, H, W, C), H and W of 2 or more; any dtype.
         transforms: (N, 8) float32, see `compose`.
+        interpolation: `"bilinear"` for images, `"nearest"` for masks.
 
     Returns:
         (N, H, W, C) float32.
     """
-    return _resample(ops.convert_to_tensor(images), ops.convert_to_tensor(transforms, "float32"))
+    resample = {"bilinear": _bilinear, "nearest": _nearest}[interpolation]
+    return resample(ops.convert_to_tensor(images), ops.convert_to_tensor(transforms, "float32"))
 
 
 @keras.saving.register_keras_serializable("soft_attention")
@@ -120,12 +144,16 @@ class AffineAugmentation(keras.layers.Layer):
     hold the position of a pixel.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, interpolation="bilinear", **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
+        self.interpolation = interpolation
 
     def call(self, inputs, training=False):
         images, transforms = inputs
-        return apply_affine(images, transforms) if training else ops.cast(images, "float32")
+        return apply_affine(images, transforms, self.interpolation) if training else ops.cast(images, "float32")
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
+
+    def get_config(self):
+        return super().get_config() | {"interpolation": self.interpolation}

@@ -6,7 +6,7 @@ from functools import lru_cache
 import keras
 import numpy as np
 
-from soft_attention.data.augmentation import identity, random_affine
+from soft_attention.data.augmentation import dihedral, identity, random_affine
 from soft_attention.errors import StudyError, known
 
 SAMPLINGS = ("natural", "balanced", "released")
@@ -15,7 +15,7 @@ RELEASED_TARGET, RELEASED_BATCH = 8000, 50  # the authors' offline augmentation
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches `({"image", "transform"}, one-hot labels[, weights])` for `fit`.
+    """Batches `({"image", "transform"[, "mask"]}, one-hot labels[, weights])` for `fit`.
 
     The images of one pass after the other form an endless stream; every epoch takes the next
     `len(self)` batches of it, so all batches are full and no image is left out at the end of an
@@ -41,6 +41,7 @@ class Batches(keras.utils.PyDataset):
         steps: int | None = None,
         class_weights: Mapping[str, float] | None = None,
         seed: int = 0,
+        masks: np.ndarray | None = None,
     ):
         """Make the batches of some rows.
 
@@ -60,6 +61,7 @@ class Batches(keras.utils.PyDataset):
                 the number of rows, as the authors trained.
             class_weights: weight of an image in the loss by class, 1 for classes not named.
             seed: moves order and transforms.
+            masks: (N, S, S) lesion masks that go with the images; None for a network that needs none.
 
         Raises:
             ValueError: unknown sampling, or a weight for an unknown class.
@@ -72,7 +74,7 @@ class Batches(keras.utils.PyDataset):
         known(sampling, SAMPLINGS, "sampling")
         if not len(rows):
             raise ValueError("no rows to make batches of")
-        self.images, self.rows, self.classes = images, np.asarray(rows), tuple(classes)
+        self.images, self.masks, self.rows, self.classes = images, masks, np.asarray(rows), tuple(classes)
         self.batch_size, self.sampling, self.seed, self.epoch = batch_size, sampling, seed, 0
         self.targets = _class_indices(np.asarray(labels)[self.rows], self.classes)
         self.weights = _weights(class_weights, self.classes)
@@ -102,7 +104,8 @@ class Batches(keras.utils.PyDataset):
 
     def _inputs(self, items: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         moves = random_affine(rng, len(items), self.image_size) if self.fresh_moves else self.moves[items]
-        return {"image": self.images[self.rows[items]], "transform": moves}
+        batch = {"image": self.images[self.rows[items]], "transform": moves}
+        return batch if self.masks is None else batch | {"mask": self.masks[self.rows[items]]}
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
@@ -140,9 +143,18 @@ class FeatureBatches(Batches):
             raise ValueError("sampling 'released' needs images to transform: with kept features choose 'balanced'")
         super().__init__(features, labels, rows, classes, sampling=sampling, **options)
 
-    def _inputs(self, items: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        views = rng.integers(self.images.shape[1], size=len(items)) if self.fresh_moves else 0
-        return self.images[self.rows[items], views]
+    def _inputs(self, items: np.ndarray, rng: np.random.Generator) -> np.ndarray | tuple[np.ndarray, ...]:
+        count = self.images.shape[1] if self.fresh_moves else 1
+        views = rng.integers(count, size=len(items))
+        features = self.images[self.rows[items], views]
+        return features if self.masks is None else (features, self._views(items, views))
+
+    def _views(self, items: np.ndarray, views: np.ndarray) -> np.ndarray:
+        """The masks of some items, each turned and mirrored as the view of its features is."""
+        masks = self.masks[self.rows[items]]
+        for view in np.unique(views):
+            masks[views == view] = dihedral(masks[views == view], int(view))
+        return masks
 
 
 def released_class_totals(counts: Mapping[str, int]) -> dict[str, int]:

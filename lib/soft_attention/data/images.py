@@ -30,7 +30,7 @@ def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, wor
     interpolation. A changed file (its length or time of modification) makes a new array.
 
     Args:
-        table: with the column image_path.
+        table: with the column image_path and, where windows of the images are wanted, window (see `windows`).
         image_size: side S in pixels.
         cache_dir: folder of the arrays.
         workers: threads that decode.
@@ -42,9 +42,9 @@ def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, wor
         StudyError: a file is missing, damaged, not an image, larger than `MAX_PIXELS` or of more than
             8 bits in one channel, or the disk is full. Nothing is left in `cache_dir`.
     """
-    files = _files(table["image_path"])
-    decode = partial(decode_image, size=image_size)
-    return _open(files, files, decode, (image_size, image_size, 3), cache_dir, "images", workers)
+    items = list(zip(_files(table["image_path"]), _windows(table), strict=True))
+    decode = partial(_decode_window, size=image_size)
+    return _open(items, items, decode, (image_size, image_size, 3), cache_dir, "images", workers)
 
 
 def open_masks(table: pd.DataFrame, image_size: int, cache_dir: Path | str, workers: int = 2) -> np.memmap:
@@ -60,16 +60,17 @@ def open_masks(table: pd.DataFrame, image_size: int, cache_dir: Path | str, work
     Raises:
         StudyError: as `open_images`, or a mask has another ratio of width to height than its image.
     """
-    files = _files(table["mask_path"])
-    pairs = list(zip(files, _files(table["image_path"]), strict=True))
+    files, windows = _files(table["mask_path"]), _windows(table)
+    items = list(zip(files, _files(table["image_path"]), windows, strict=True))
     decode = partial(_decode_mask, size=image_size)
-    return _open(files, pairs, decode, (image_size, image_size), cache_dir, "masks", workers)
+    named = list(zip(files, windows, strict=True))
+    return _open(named, items, decode, (image_size, image_size), cache_dir, "masks", workers)
 
 
 def decode_masks(table: pd.DataFrame, image_size: int) -> np.ndarray:
     """A few masks as `open_masks` gives them, decoded anew and not kept."""
-    pairs = zip(_files(table["mask_path"]), _files(table["image_path"]), strict=True)
-    return np.stack([_decode_mask(pair, image_size) for pair in pairs])
+    items = zip(_files(table["mask_path"]), _files(table["image_path"]), _windows(table), strict=True)
+    return np.stack([_decode_mask(item, image_size) for item in items])
 
 
 def rows_with_mask(masks: np.ndarray) -> np.ndarray:
@@ -81,8 +82,12 @@ def _files(column: pd.Series) -> list[Path | None]:
     return [None if pd.isna(file) else Path(file) for file in column]
 
 
+def _windows(table: pd.DataFrame) -> list[tuple[float, float, float, float] | None]:
+    return list(table["window"]) if "window" in table else [None] * len(table)
+
+
 def _open(
-    files: list[Path | None],
+    named: list[tuple],
     items: list,
     decode: Callable,
     shape: tuple[int, ...],
@@ -90,24 +95,26 @@ def _open(
     kind: str,
     workers: int,
 ) -> np.memmap:
-    """The array of `decode(item)` for each item; it is kept under a name made from `files`."""
-    cache = Path(cache_dir) / f"{kind}-{shape[0]}-{_fingerprint(files)}.npy"
+    """The array of `decode(item)` for each item; it is kept under a name made from `named`, files and windows."""
+    cache = Path(cache_dir) / f"{kind}-{shape[0]}-{_fingerprint(named)}.npy"
 
     def decoded() -> Iterator[np.ndarray]:
         with ThreadPool(workers) as pool:
             yield from tqdm(pool.imap(decode, items), f"{kind} at {shape[0]} px", len(items), unit="image")
 
-    return open_array(cache, np.uint8, (len(files), *shape), decoded)
+    return open_array(cache, np.uint8, (len(items), *shape), decoded)
 
 
-def _fingerprint(files: list[Path | None]) -> str:
-    """Names the content of a list of files without reading them."""
+def _fingerprint(named: list[tuple]) -> str:
+    """Names the content of a list of files, and of windows of them, without reading them."""
     digest = hashlib.sha256()
-    for file in files:
+    for file, window in named:
         if file is not None and not file.is_file():
             raise StudyError(f"{file} is missing; restore it or delete its row from the table")
         stat = file and file.stat()
         digest.update(repr(stat and (str(file), stat.st_size, stat.st_mtime_ns)).encode())
+        if window:
+            digest.update(repr(window).encode())
     return digest.hexdigest()[:16]
 
 
@@ -116,11 +123,16 @@ def decode_image(file: Path, size: int) -> np.ndarray:
     return np.asarray(_read(file, "RGB", size))
 
 
-def _decode_mask(pair: tuple[Path | None, Path], size: int) -> np.ndarray:
-    file, image = pair
+def _decode_window(item: tuple[Path, tuple | None], size: int) -> np.ndarray:
+    file, window = item
+    return np.asarray(_read(file, "RGB", size, window))
+
+
+def _decode_mask(item: tuple[Path | None, Path, tuple | None], size: int) -> np.ndarray:
+    file, image, window = item
     if file is None:
         return np.full((size, size), NO_MASK, np.uint8)
-    mask = np.asarray(_read(file, "L", size))
+    mask = np.asarray(_read(file, "L", size, window))
     (width, height), (image_width, image_height) = _upright_size(file), _upright_size(image)
     if abs(math.log(width * image_height / (height * image_width))) > ASPECT_TOLERANCE:
         raise StudyError(
@@ -130,14 +142,18 @@ def _decode_mask(pair: tuple[Path | None, Path], size: int) -> np.ndarray:
     return (mask > mask.max() / 2).astype(np.uint8)  # the lesion is 255 in some files, 1 in others
 
 
-def _read(file: Path, mode: str, size: int) -> Image.Image:
-    """One file as a square of `size` pixels; StudyError names the file if that fails."""
+def _read(file: Path, mode: str, size: int, window: tuple | None = None) -> Image.Image:
+    """One file, or a window of it, as a square of `size` pixels; StudyError names the file if that fails."""
     with _opened(file) as image:
         if image.mode.startswith(DEEP_MODES):
             raise StudyError(f"{file} has more than 8 bits in a channel (mode {image.mode}); save it with 8")
-        image.draft(mode, (2 * size, 2 * size))  # a large JPEG decodes at a fraction of its size
-        upright = ImageOps.exif_transpose(image)
-        return upright.convert(mode).resize((size, size), Image.Resampling.BILINEAR)
+        left, top, right, bottom = window or (0, 0, 1, 1)
+        enough = math.ceil(2 * size / min(right - left, bottom - top))
+        image.draft(mode, (enough, enough))  # a large JPEG decodes at a fraction of its size
+        upright = ImageOps.exif_transpose(image).convert(mode)
+        width, height = upright.size
+        box = (left * width, top * height, right * width, bottom * height)
+        return upright.resize((size, size), Image.Resampling.BILINEAR, box)
 
 
 def _upright_size(file: Path) -> tuple[int, int]:

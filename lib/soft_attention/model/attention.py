@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 from soft_attention.errors import known
+from soft_attention.model.units import Unit
 
 VARIANTS = ("paper", "released")
 
 
 @keras.saving.register_keras_serializable(package="soft_attention")
-class SoftAttention(keras.layers.Layer):
+class SoftAttention(Unit):
     """Weights every position of a feature map by the sum of `heads` spatial softmax maps.
 
     With features `t` of shape `(B, H, W, C)` and `K = heads`:
@@ -34,6 +35,8 @@ class SoftAttention(keras.layers.Layer):
         heads: number of maps, `K` (16 in the released code).
         variant: `"paper"` or `"released"`.
         return_maps: also return the `K` maps.
+        gamma_start: the scale of the variant `"paper"` before training.
+        channels: which channels the variant `"released"` reads; None: those that the released code reads, 0, 1 and 2.
 
     Call arguments:
         features: tensor `(B, H, W, C)` with known `H`, `W` and `C`.
@@ -42,22 +45,18 @@ class SoftAttention(keras.layers.Layer):
         Attended features `(B, H, W, C)`, and with `return_maps` also the maps `(B, K, H, W)` in float32.
     """
 
-    def __init__(self, heads=16, variant="paper", return_maps=False, gamma=0.01, **kwargs):
-        super().__init__(**kwargs)
-        known(variant, VARIANTS, "variant of SoftAttention")
-        if heads < 1:
-            raise ValueError(f"SoftAttention needs at least one head, received heads={heads}")
-        self.heads = heads
-        self.variant = variant
+    def __init__(self, heads=16, variant="paper", return_maps=False, gamma_start=0.01, channels=None, **kwargs):
+        super().__init__(heads, **kwargs)
+        self.variant = known(variant, VARIANTS, "variant of SoftAttention")
         self.return_maps = return_maps
-        self.gamma_start = gamma
+        self.gamma_start = gamma_start
+        self.channels = None if channels is None else tuple(channels)
 
     def build(self, input_shape):
-        if len(input_shape) != 4 or None in input_shape[1:]:
-            raise ValueError(
-                f"SoftAttention needs features (batch, height, width, channels) of known size, received {input_shape}"
-            )
+        super().build(input_shape)
         channels = input_shape[-1]
+        if self.channels and not all(0 <= channel < channels for channel in self.channels):
+            raise ValueError(f"the features have the channels 0 to {channels - 1}, received channels={self.channels}")
         if self.variant == "released":
             shape = (channels, 3, 3, 1, self.heads)
             self.bias = self.add_weight(shape=(self.heads,), initializer="zeros", name="bias")
@@ -95,7 +94,8 @@ class SoftAttention(keras.layers.Layer):
         _, height, _, channels = features.shape
         read, slices = live_channels(channels)
         kernel = self.kernel[live_rows(height, channels), :, slices, 0, :]  # (rows, 3, read, heads)
-        return ops.relu(ops.conv(features[..., read], kernel, padding="same") + self.bias)
+        seen = features[..., read] if self.channels is None else ops.take(features, self.channels, axis=-1)
+        return ops.relu(ops.conv(seen, kernel, padding="same") + self.bias)
 
     def compute_output_shape(self, input_shape):
         if self.return_maps:
@@ -110,12 +110,13 @@ class SoftAttention(keras.layers.Layer):
         return attended
 
     def get_config(self):
-        return super().get_config() | {
-            "heads": self.heads,
-            "variant": self.variant,
-            "return_maps": self.return_maps,
-            "gamma": self.gamma_start,
-        }
+        names = ("variant", "return_maps", "gamma_start", "channels")
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_config(cls, config):
+        """Networks saved before `gamma_start` had its name say `gamma`."""
+        return cls(**{"gamma_start" if name == "gamma" else name: value for name, value in config.items()})
 
 
 def live_rows(height: int, channels: int) -> slice:

@@ -1,5 +1,7 @@
 """The study's networks: a backbone, the arm's step in the place of the attention unit, a softmax layer."""
 
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -10,7 +12,8 @@ from soft_attention.errors import StudyError, known
 from soft_attention.model.attention import SoftAttention
 from soft_attention.model.backbones import PARTS
 from soft_attention.model.checkpoints import is_keras2, load_keras2
-from soft_attention.vocabulary import ARMS, BACKBONES, check_backbone
+from soft_attention.model.units import Unit
+from soft_attention.vocabulary import ARMS, BACKBONES, Arm, check_backbone
 
 UNIT = "soft_attention"
 FEATURES = "features"  # in every network, the layer whose output the unit sees, or would see
@@ -43,31 +46,40 @@ def build_network(
     *,
     preprocessing: str = "released",
     heads: int = 16,
+    channels: Sequence[int] | None = None,
     cut: str = "released",
     baseline_dropout: bool = False,
+    baseline_pool: bool = False,
+    frame_dropout: bool = True,
+    train_unit: bool = True,
     head_norm: bool = False,
 ) -> keras.Model:
     """One network of the study.
 
     Args:
         backbone: a key of `BACKBONES`.
-        arm: `baseline`, `released`, `paper` or `control` (see the README's table of arms).
+        arm: a key of `ARMS`.
         classes: number of outputs.
         image_size: side of the square input in pixels; None means the released network's own.
         weights: None (random), `"imagenet"` (trunk only) or the path of a saved model or weights file.
         preprocessing: `"released"` scales to [-1, 1] for every backbone, as the authors did;
             `"backbone"` scales as the backbone's ImageNet weights expect.
         heads: number of attention maps.
+        channels: which channels the arm `released` makes its maps from; None: 0, 1 and 2, as released.
         cut: `"released"`: the backbone ends where the authors cut it; `"whole"`: where it ends. The two differ for
             DenseNet201, InceptionResNetV2 and MobileNet, and only those can be had whole.
         baseline_dropout: drop half of the features in the baseline too, as every other arm does (and as the released
             InceptionResNetV2 does anyway).
+        baseline_pool: pool the baseline's features, as the frame of every other arm does.
+        frame_dropout: keep the dropout of the frame.
+        train_unit: train the unit; False leaves it as it was drawn.
         head_norm: normalise the inputs of the last layer by their mean and deviation, as is usual when only a
             linear layer is trained on frozen features (He et al. 2022, masked autoencoders, A.1): without
             parameters of its own, so what the network can compute stays the same and is found sooner.
 
     Returns:
-        A model from images `(B, S, S, 3)`, RGB in [0, 255], to softmax probabilities `(B, classes)`.
+        A model from images `(B, S, S, 3)`, RGB in [0, 255], to softmax probabilities `(B, classes)`. The arm `lesion`
+        takes a dictionary: `image`, and `mask` `(B, S, S)` with 1 on the lesion and 0 beside it.
 
     Raises:
         ValueError: unknown backbone, arm, preprocessing or cut, a cut that the backbone does not have, or an image
@@ -75,7 +87,7 @@ def build_network(
         StudyError: weights that do not exist, cannot be fetched, are damaged or do not fit.
     """
     facts, parts = BACKBONES[known(backbone, BACKBONES, "backbone")], PARTS[backbone]
-    known(arm, ARMS, "arm")
+    step = ARMS[known(arm, ARMS, "arm")]
     size = image_size or facts.image_size
     check_backbone(backbone, size, weights, cut)
     trunk = parts.whole if cut == "whole" else parts.trunk
@@ -84,29 +96,30 @@ def build_network(
     image = keras.Input((size, size, 3), name="image")
     x = Preprocessing(_preprocessing_mode(preprocessing, facts.preprocessing), name="preprocessing")(image)
     features = layers.Identity(name=FEATURES)(trunk(x, "imagenet" if imagenet else None))
-    if arm == "baseline":
-        x = parts.plain(features)
-        if baseline_dropout and not isinstance(x._keras_history.operation, layers.Dropout):
-            x = layers.Dropout(0.5, name="baseline_dropout")(x)
+    inputs = {"image": image, "mask": keras.Input((size, size), name="mask")} if step.needs_mask else image
+    if step.frame:
+        attended = _attended(features, step, heads, channels, train_unit, inputs)
+        x = _frame(features, attended, frame_dropout)
     else:
-        x = _attention_step(features, arm, heads)
+        x = _plain(parts.plain(features), baseline_pool, baseline_dropout)
     x = parts.tail(x)
     if head_norm:
         x = layers.BatchNormalization(center=False, scale=False, name="head_norm")(x)
     x = layers.Dense(classes, name="logits")(x)
     probabilities = layers.Softmax(dtype="float32", name="probabilities")(x)
-    network = keras.Model(image, probabilities, name=f"{backbone}_{arm}")
+    network = keras.Model(inputs, probabilities, name=f"{backbone}_{arm}")
     if weights and not imagenet:
         _load_weights(network, Path(weights))
     return network
 
 
-def attention_unit(network: keras.Model) -> SoftAttention:
-    """The attention unit of a network; ValueError for an arm that has none."""
+def attention_unit(network: keras.Model) -> Unit:
+    """The unit of a network that learns where to look; ValueError for an arm that has none."""
     for layer in network.layers:
-        if isinstance(layer, SoftAttention):
+        if isinstance(layer, Unit) and type(layer).maps is not Unit.maps:
             return layer
-    raise ValueError(f"{network.name} has no attention unit: choose a run of the arm released or paper")
+    with_maps = " or ".join(name for name, arm in ARMS.items() if arm.maps)
+    raise ValueError(f"{network.name} has no attention to look at: choose a run of the arm {with_maps}")
 
 
 def learned_scale(network: keras.Model) -> float | None:
@@ -122,7 +135,7 @@ def learned_scale(network: keras.Model) -> float | None:
 def attention_maps(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
     """The attention maps of `images` `(N, S, S, 3)` as float32 `(N, heads, H, W)`; each map sums to 1."""
     unit = attention_unit(model)
-    features_of = keras.Model(model.input, unit.input)
+    features_of = keras.Model(model.input, model.get_layer(FEATURES).output)
     batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
     return np.concatenate([maps_of_features(unit, features_of(batch, training=False)) for batch in batches])
 
@@ -132,19 +145,35 @@ def maps_of_features(unit: SoftAttention, features) -> np.ndarray:
     return keras.ops.convert_to_numpy(unit.maps(keras.ops.convert_to_tensor(features, unit.compute_dtype)))
 
 
-def _attention_step(features: KerasTensor, arm: str, heads: int) -> KerasTensor:
-    """The released frame: pool the plain and the attended features, concatenate them, ReLU, dropout.
+def _attended(features: KerasTensor, arm: Arm, heads: int, channels, trainable: bool, inputs) -> KerasTensor:
+    """What the arm's unit makes of the features; without a unit, the features themselves."""
+    if arm.unit is None:
+        return features
+    module, name = arm.unit.split(":")
+    options = dict(arm.options) if channels is None else {**arm.options, "channels": channels}
+    unit = getattr(import_module(module), name)(heads=heads, name=UNIT, trainable=trainable, **options)
+    return unit([features, inputs["mask"]] if arm.needs_mask else features)
 
-    The control arm has the frame and nothing in it: the features stand on both sides.
-    """
-    attended = features if arm == "control" else SoftAttention(heads, arm, name=UNIT)(features)
+
+def _frame(features: KerasTensor, attended: KerasTensor, dropout: bool) -> KerasTensor:
+    """The released frame: pool the plain and the attended features, concatenate them, ReLU, dropout."""
     x = layers.Concatenate(name="attention_concat")(
         [
             layers.MaxPooling2D(padding="same", name="features_pool")(features),
             layers.MaxPooling2D(padding="same", name="attended_pool")(attended),
         ]
     )
-    return layers.Dropout(0.5, name="attention_dropout")(layers.ReLU(name="attention_relu")(x))
+    x = layers.ReLU(name="attention_relu")(x)
+    return layers.Dropout(0.5, name="attention_dropout")(x) if dropout else x
+
+
+def _plain(x: KerasTensor, pool: bool, dropout: bool) -> KerasTensor:
+    """The baseline, with parts of the frame where a run asks for them and the network does not have them anyway."""
+    if pool and not isinstance(x._keras_history.operation, layers.MaxPooling2D):
+        x = layers.MaxPooling2D(padding="same", name="baseline_pool")(x)
+    if dropout and not isinstance(x._keras_history.operation, layers.Dropout):
+        x = layers.Dropout(0.5, name="baseline_dropout")(x)
+    return x
 
 
 def _preprocessing_mode(preprocessing: str, own: str | None) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from soft_attention.model.attention import SoftAttention
 from soft_attention.model.networks import attention_unit, maps_of_features
+from soft_attention.model.units import Unit
 from soft_attention.study import features, perturbation, saliency
 from soft_attention.study.gradcam import grad_cam
+from soft_attention.study.inputs import Inputs
 from soft_attention.study.statistics import bootstrap_mean
 
 MASK_SIZE = 64  # side in pixels at which maps and masks are compared: finer than any map here
@@ -27,14 +28,14 @@ def measured_subset(split: pd.DataFrame, with_mask: np.ndarray) -> str:
 
 
 def ways_to_look(
-    network: keras.Model, baseline: keras.Model, inputs: np.ndarray, rows: np.ndarray, seed: int = 0
+    network: keras.Model, baseline: keras.Model, inputs: Inputs, rows: np.ndarray, seed: int = 0
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """What a network attends to, and five other ways to look at the same images.
 
     Args:
         network: of an arm with attention.
         baseline: the network of the arm `baseline`, same backbone, seed and fold.
-        inputs: as from `training.open_inputs`: `(M, S, S, 3)` or `(M, V, H, W, C)`.
+        inputs: as from `open_inputs`.
         rows: the N rows of `inputs` to look at.
         seed: of the randomised unit.
 
@@ -61,10 +62,10 @@ def ways_to_look(
     return np.concatenate(heads), ways
 
 
-def randomised(unit: SoftAttention, seed: int) -> SoftAttention:
+def randomised(unit: Unit, seed: int) -> Unit:
     """The unit with new random weights."""
     keras.utils.set_random_seed(seed)
-    other = SoftAttention.from_config(unit.get_config() | {"name": "randomised"})
+    other = type(unit).from_config(unit.get_config() | {"name": "randomised"})
     other.build(unit.input.shape)
     return other
 
@@ -156,11 +157,10 @@ def extreme_rows(energies: pd.DataFrame) -> np.ndarray:
     return order[[-1, len(order) // 2, 0]]
 
 
-def _features(network: keras.Model, inputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _features(network: keras.Model, inputs: Inputs, rows: np.ndarray) -> np.ndarray:
     """Float32 features (n, H, W, C) of some rows: kept ones as they are, of images those of the network's trunk."""
-    if inputs.ndim == 5:
-        return np.asarray(inputs[rows, 0], np.float32)
-    return _features_of_images(network, np.asarray(inputs[rows]))
+    values = inputs.batch(rows)
+    return values.astype(np.float32) if inputs.kept else _features_of_images(network, values)
 
 
 def _features_of_images(network: keras.Model, images: np.ndarray) -> np.ndarray:

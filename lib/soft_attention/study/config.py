@@ -40,7 +40,13 @@ class Settings(_Strict):
     preprocessing: Literal["released", "backbone"] = "released"
     heads: int = Field(16, ge=1)
     cut: Literal[CUTS] = Field("released", description="where the backbone ends")
+    channels: list[int] | None = Field(
+        None, min_length=3, max_length=3, description="that the arm released reads; null: 0, 1, 2, as released"
+    )
     baseline_dropout: bool = Field(False, description="dropout in the baseline, as the other arms have it")
+    baseline_pool: bool = Field(False, description="max-pooling in the baseline, as the other arms have it")
+    frame_dropout: bool = Field(True, description="dropout in the frame of the other arms")
+    train_unit: bool = Field(True, description="false: the unit stays as it was drawn")
     head_norm: bool = Field(False, description="normalise what the last layer sees, without parameters to train")
     epochs: int = Field(..., ge=1)
     steps_per_epoch: int | None = Field(None, ge=1, description="null: one pass over the training images")
@@ -72,6 +78,9 @@ class Settings(_Strict):
     split_folds: int = Field(5, ge=2, description="number of folds, protocol clean")
     leak: bool = Field(False, description="inject a leak: other images of the tested lesions are trained on")
     external_test: bool = Field(False, description="predict the dataset's outside test set as well")
+    off_centre: float | None = Field(
+        None, gt=0.2, lt=1, description="show windows of this share of each side, the lesion anywhere in them"
+    )
 
 
 class Run(Settings):
@@ -119,6 +128,20 @@ class Run(Settings):
             )
         if self.protocol == "released" and self.leak:
             raise ValueError("a lesion that the protocol released tests has no other image to leak: set leak to false")
+        return self
+
+    @model_validator(mode="after")
+    def _possible_unit(self):
+        if ARMS[self.arm].needs_mask and self.external_test:
+            raise ValueError(
+                f"the arm {self.arm} needs lesion masks and the outside test set has none: set external_test to false"
+            )
+        if self.off_centre and self.external_test:
+            raise ValueError(
+                "off_centre needs lesion masks and the outside test set has none: set external_test to false"
+            )
+        if self.channels and (self.arm != "released" or len(set(self.channels)) < 3 or min(self.channels) < 0):
+            raise ValueError("channels are three different ones, counted from 0, and only the arm released reads them")
         return self
 
     @model_validator(mode="after")
@@ -180,7 +203,20 @@ class Run(Settings):
         frozen = f", frozen trunk ({self.views} views)" if self.frozen else ""
         steps = f" of {self.steps_per_epoch} steps" if self.steps_per_epoch else ""
         rate = f"learning rate {self.learning_rate:g}"
-        return f"{self.size} px, {weights}{frozen}, at most {self.epochs} epochs{steps}, {rate}"
+        return f"{self.size} px, {weights}{frozen}, at most {self.epochs} epochs{steps}, {rate}{self._departures}"
+
+    @property
+    def _departures(self) -> str:
+        """What is unlike the study's usual networks and images, to be said with every number."""
+        said = {
+            f"windows of {self.off_centre or 1:.0%} of each side": self.off_centre,
+            "dropout in the baseline": self.baseline_dropout,
+            "max-pooling in the baseline": self.baseline_pool,
+            "no dropout in the frame": not self.frame_dropout,
+            "the unit untrained": not self.train_unit,
+            f"channels {self.channels}": self.channels,
+        }
+        return "".join(f", {words}" for words, true in said.items() if true)
 
 
 class Split(_Strict):
@@ -253,18 +289,23 @@ class Analysis(_Strict):
     margins: dict[str, float] = Field(
         {"accuracy": 0.01, "balanced_accuracy": 0.02}, description="differences below these count as none"
     )
+    across: list[tuple[str, str]] = Field(
+        [], description="pairs of PART:ARM whose parts differ in one setting; together another family"
+    )
     alternatives: list[str] = Field(
         [], description="parts of one grid in other settings, among which validation images choose run by run"
     )
     draws: int = Field(10_000, ge=100, description="of the bootstrap")
     perturbed_images: int = Field(14, ge=1, description="images of a run that insertion and deletion are measured on")
 
-    @field_validator("comparisons", mode="before")
+    @field_validator("comparisons", "across", mode="before")
     @classmethod
-    def _pairs(cls, pairs):
+    def _pairs(cls, pairs, info):
         if not isinstance(pairs, list) or not all(isinstance(pair, list | tuple) for pair in pairs):
             raise ValueError(f"a list of pairs of arms is wanted, such as [[released, baseline]], not {pairs!r}")
-        pairs = [tuple(known(arm, ARMS, "arm") for arm in pair) for pair in pairs]
+        if info.field_name == "comparisons":
+            pairs = [[known(arm, ARMS, "arm") for arm in pair] for pair in pairs]
+        pairs = [tuple(pair) for pair in pairs]
         if alike := [pair[0] for pair in pairs if len(set(pair)) < len(pair)]:
             raise ValueError(f"{alike[0]} is compared with itself")
         return pairs
@@ -314,6 +355,9 @@ class Study(_Strict):
                         raise ValueError(f"{axis} {value!r} is not of the type of {axis}s and never met")
         for part in self.analysis.alternatives:
             known(part, self.parts, "part of this study")
+        for side in (side for pair in self.analysis.across for side in pair):
+            part, _, arm = side.partition(":")
+            known(arm, self._axis(self.parts[known(part, self.parts, "part of this study")], "arm"), f"arm of {part}")
         return self
 
     @classmethod
@@ -364,7 +408,7 @@ class Study(_Strict):
         """
         silent = {name for name, part in self.parts.items() if not part.attention}
         runs = {run.id: run for run in self.runs() if run.part not in silent}
-        return [run for run in runs.values() if run.arm in ("released", "paper") and run.baseline.id in runs]
+        return [run for run in runs.values() if ARMS[run.arm].maps and run.baseline.id in runs]
 
     def _grids(self) -> dict[str, Part]:
         return self.parts or {"": Part(about="")}

@@ -42,7 +42,7 @@ def check_pixels(study: str, dataset: str, hashes: Mapping[str, str | None]) -> 
     for kind, found in hashes.items():
         if found and recorded.get(kind) not in (None, found):
             raise StudyError(
-                f"the {kind} of {dataset} are not those that the study {study} was made with, whatever their names: put "
+                f"the {kind} of {dataset} are not those that the study {study} was made with, despite their names: put "
                 f"back the files, or remove {paths.RESULTS / study} to make every run on the new ones"
             )
 

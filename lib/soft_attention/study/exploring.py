@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from soft_attention import paths
+from soft_attention.data import windows
 from soft_attention.data.datasets import load_dataset
 from soft_attention.data.images import decode_image, open_images, open_masks, rows_with_mask
 from soft_attention.data.splits import make_split
@@ -19,6 +20,8 @@ from soft_attention.model.networks import FEATURES, attention_maps
 from soft_attention.study import records, training
 from soft_attention.study.config import Run
 from soft_attention.study.gradcam import grad_cam
+from soft_attention.study.inputs import Inputs
+from soft_attention.vocabulary import ARMS
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def explorable() -> dict[str, Run]:
         if not (file.parent / "model.keras").exists():
             continue
         run = Run.check(read_json(file.parent / "params.json"), str(file.parent / "params.json"))
-        if run.arm in ("released", "paper"):
+        if ARMS[run.arm].maps:
             runs[f"{run.study}/{run.id}"] = run
     return runs
 
@@ -69,7 +72,7 @@ def open_run(name: str) -> Opened:
     run, cache = runs[name], paths.data_dir() / "cache"
     training.prepare_backend(run.seed)
     data = load_dataset(run.dataset)
-    split = make_split(data, **run.split)
+    split = windows.off_centre(make_split(data, **run.split), run.off_centre, cache)
     test = np.flatnonzero(split["subset"] == "test")
     masks = open_masks(split, run.size, cache)[test]
     return Opened(
@@ -88,7 +91,7 @@ def look(network: keras.Model, image: np.ndarray) -> Look:
     batch = image[None]
     return Look(
         image=image,
-        probabilities=training.predict(network, batch, np.arange(1), batch_size=1)[0],
+        probabilities=training.predict(network, Inputs(batch), np.arange(1), batch_size=1)[0],
         heads=attention_maps(network, batch)[0],
         cam=grad_cam(network, batch, FEATURES)[0],
     )

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from soft_attention.data.arrays import open_array
+from soft_attention.data.augmentation import dihedral
 from soft_attention.model.networks import FEATURES
 
 BATCH = 32
@@ -17,17 +18,14 @@ BATCH = 32
 
 @lru_cache(maxsize=2)  # asked again for the same network, it keeps the graphs that were traced
 def divide(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """A network in two that share its layers: images -> the features that the unit sees -> probabilities."""
+    """A network in two that share its layers: images -> the features that the unit sees -> probabilities.
+
+    The head of the arm `lesion` takes a list: the features and the mask.
+    """
     features = network.get_layer(FEATURES).output
-    return keras.Model(network.input, features, name="trunk"), keras.Model(features, network.output, name="head")
-
-
-def dihedral(images: np.ndarray, view: int) -> np.ndarray:
-    """One of the eight turned and mirrored copies of square images (N, S, S, C); view 0 is the image itself."""
-    if not 0 <= view < 8:
-        raise ValueError(f"a square has the views 0 to 7, not {view}")
-    turned = np.rot90(images, view % 4, axes=(1, 2))
-    return turned[:, :, ::-1] if view >= 4 else turned
+    trunk = keras.Model(network.get_layer("image").output, features, name="trunk")
+    seen = [features, network.input["mask"]] if isinstance(network.input, dict) else features
+    return trunk, keras.Model(seen, network.output, name="head")
 
 
 def open_features(trunk: keras.Model, images: np.ndarray, views: int, cache_dir: Path | str) -> np.ndarray:

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from soft_attention.data.images import open_images
 from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.study import training
 from soft_attention.study.config import Run
+from soft_attention.study.inputs import Inputs, open_inputs
 
 
 def check_external(run: Run, dataset: Dataset) -> None:
@@ -22,7 +22,7 @@ def check_external(run: Run, dataset: Dataset) -> None:
 def predict_run(
     run: Run,
     network: keras.Model,
-    inputs: np.ndarray,
+    inputs: Inputs,
     split: pd.DataFrame,
     dataset: Dataset,
     folder: Path,
@@ -68,6 +68,5 @@ def _table(network, inputs, split: pd.DataFrame, chosen: pd.Series, classes: tup
 
 def _external(run: Run, network: keras.Model, dataset: Dataset, cache_dir: Path) -> pd.DataFrame:
     rows = dataset.external
-    images = open_images(rows, run.size, cache_dir)
-    inputs = training.open_inputs(run, network, images, cache_dir, views=1)
+    inputs = open_inputs(run, network, rows, cache_dir, views=1)
     return _table(network, inputs, rows, pd.Series(True, rows.index), dataset.classes)

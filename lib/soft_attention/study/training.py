@@ -17,8 +17,9 @@ from soft_attention.data.batches import Batches, FeatureBatches
 from soft_attention.errors import StudyError
 from soft_attention.files import named_if_damaged
 from soft_attention.model.networks import build_network
-from soft_attention.study import features
 from soft_attention.study.config import Run
+from soft_attention.study.features import divide
+from soft_attention.study.inputs import Inputs
 from soft_attention.study.optimizer import adam
 
 
@@ -56,32 +57,25 @@ def build(run: Run, classes: tuple[str, ...]) -> keras.Model:
         run.weights,
         preprocessing=run.preprocessing,
         heads=run.heads,
+        channels=run.channels,
         cut=run.cut,
         baseline_dropout=run.baseline_dropout,
+        baseline_pool=run.baseline_pool,
+        frame_dropout=run.frame_dropout,
+        train_unit=run.train_unit,
         head_norm=run.head_norm,
     )
 
 
-def open_inputs(run: Run, network: keras.Model, images: np.ndarray, cache_dir: Path, views: int | None = None):
-    """What `train` and `predict` read: the images or, for a frozen run, the kept features of them.
-
-    `views` other than the run's own serve images that are only predicted: 1.
-    """
-    if not run.frozen:
-        return images
-    return features.open_features(features.divide(network)[0], images, views or run.views, cache_dir)
-
-
 def train(
-    run: Run, network: keras.Model, inputs: np.ndarray, split: pd.DataFrame, classes: tuple[str, ...], folder: Path
+    run: Run, network: keras.Model, inputs: Inputs, split: pd.DataFrame, classes: tuple[str, ...], folder: Path
 ) -> pd.DataFrame:
     """Train the network of `run`, or what an earlier, killed attempt left to do.
 
     Args:
         run: the parameters.
         network: as from `build`; left with the weights of the epoch that the run's selection chose.
-        inputs: as from `open_inputs`, one row per row of `split`: uint8 images `(N, S, S, 3)`, or features
-            `(N, V, H, W, C)`.
+        inputs: as from `open_inputs`, one row per row of `split`.
         split: table with `label` and `subset`.
         classes: class names in the order of the network's outputs.
         folder: the run folder; receives `history.csv` and, until the run is finished, `state-E.weights.h5` (all
@@ -93,7 +87,7 @@ def train(
     Raises:
         StudyError: the loss became NaN or infinite.
     """
-    trained = features.divide(network)[1] if run.frozen else network
+    trained = inputs.reader(network)
     batches = _batches(run, inputs, split, classes)
     trainer = _trainer(trained, run, steps=run.epochs * len(batches))
     checks = {subset: _check_rows(split, subset, classes) for subset in run.choosing}
@@ -109,21 +103,16 @@ def train(
 
 def load_choice(run: Run, network: keras.Model, folder: Path, subset: str) -> None:
     """Give the network the weights of the epoch that `subset` chose, one of `run.choosing`."""
-    trained = features.divide(network)[1] if run.frozen else network
+    trained = divide(network)[1] if run.frozen else network
     epoch = best_epoch(pd.read_csv(folder / "history.csv"), run.selection, subset)
     file = folder / f"{subset}-{epoch}.weights.h5"
     with named_if_damaged(file, folder):
         trained.load_weights(file)
 
 
-def predict(network: keras.Model, inputs: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
-    """Class probabilities `(len(rows), classes)` of `inputs[rows]`, images or features, read batch by batch.
-
-    Of kept features the first view is taken: the image as it is.
-    """
-    if inputs.ndim == 5:
-        network, inputs = features.divide(network)[1], inputs[:, 0]
-    return _predict(network, inputs, rows, batch_size)
+def predict(network: keras.Model, inputs: Inputs, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    """Class probabilities `(len(rows), classes)` of some rows, read batch by batch."""
+    return _predict(inputs.reader(network), inputs, rows, batch_size)
 
 
 def best_epoch(history: pd.DataFrame, selection: str, subset: str) -> int:
@@ -168,15 +157,23 @@ def _trainer(trained: keras.Model, run: Run, steps: int) -> keras.Model:
 
 
 def _augmented(network: keras.Model) -> keras.Model:
-    image = keras.Input(network.input_shape[1:], name="image")
-    transform = keras.Input((8,), name="transform")
-    augmented = AffineAugmentation(name="augmentation", dtype="float32")((image, transform))
-    return keras.Model({"image": image, "transform": transform}, network(augmented))
+    """A network behind the augmentation; a mask is moved as its image is."""
+    size = network.get_layer("image").output.shape[1]
+    image, transform = keras.Input((size, size, 3), name="image"), keras.Input((8,), name="transform")
+    inputs = {"image": image, "transform": transform}
+    moved = AffineAugmentation(name="augmentation")((image, transform))
+    if not isinstance(network.input, dict):
+        return keras.Model(inputs, network(moved))
+    mask = keras.Input((size, size), name="mask")
+    lesion = keras.layers.Reshape((size, size, 1), name="mask_in")(mask)
+    lesion = AffineAugmentation("nearest", name="mask_augmentation")((lesion, transform))
+    lesion = keras.layers.Reshape((size, size), name="mask_out")(lesion)
+    return keras.Model(inputs | {"mask": mask}, network({"image": moved, "mask": lesion}))
 
 
-def _batches(run: Run, inputs: np.ndarray, split: pd.DataFrame, classes: tuple[str, ...]) -> Batches:
-    return (FeatureBatches if run.frozen else Batches)(
-        inputs,
+def _batches(run: Run, inputs: Inputs, split: pd.DataFrame, classes: tuple[str, ...]) -> Batches:
+    return (FeatureBatches if inputs.kept else Batches)(
+        inputs.values,
         split["label"].to_numpy(str),
         np.flatnonzero(split["subset"] == "train"),
         classes,
@@ -186,6 +183,7 @@ def _batches(run: Run, inputs: np.ndarray, split: pd.DataFrame, classes: tuple[s
         augment=run.augmentation,
         class_weights=run.class_weights,
         seed=run.seed,
+        masks=inputs.masks,
     )
 
 
@@ -204,9 +202,8 @@ def _epoch(run: Run, trainer, trained, batches: Batches, inputs, checks, epoch: 
         batches, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, callbacks=[batches.follow()], verbose=0
     )
     row = {"epoch": epoch, "loss": fit.history["loss"][0]}
-    looked_at = inputs[:, 0] if run.frozen else inputs
     for subset, (rows, labels) in checks.items():
-        row |= _scores(subset, _predict(trained, looked_at, rows), labels)
+        row |= _scores(subset, _predict(trained, inputs, rows), labels)
     for name, loss in row.items():
         if name.endswith("loss") and not math.isfinite(loss):
             raise StudyError(
@@ -216,12 +213,12 @@ def _epoch(run: Run, trainer, trained, batches: Batches, inputs, checks, epoch: 
     return row | {"seconds": time.perf_counter() - start}
 
 
-def _predict(network: keras.Model, inputs: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
+def _predict(reader: keras.Model, inputs: Inputs, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
     parts = []
     for start in range(0, len(rows), batch_size):
         part = rows[start : start + batch_size]
         padded = np.resize(part, batch_size)  # one batch shape, so that the graph is traced once
-        parts.append(network.predict_on_batch(np.asarray(inputs[padded]))[: len(part)])
+        parts.append(reader.predict_on_batch(inputs.batch(padded))[: len(part)])
     return np.concatenate(parts)
 
 
