@@ -2,7 +2,8 @@
 from pathlib import Path
 
 from soft_attention import paths
-from soft_attention.study.config import Study, changes
+from soft_attention.study.config import Study
+from soft_attention.study.folder import changes
 from soft_attention.errors import StudyError
 
 study = Study.load(Path(config.get("study", "demo")).stem)  # a name in params/, also given as params/NAME.yaml

@@ -9,7 +9,7 @@
 # Running it again does only what is missing; a run that was killed goes on after its last epoch.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-source lib/environment.sh
+source scripts/environment.sh
 
 case "${1:-}" in
     -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit ;;

@@ -5,6 +5,6 @@
 #   ./run_tests.sh tests/model      a part; further options go to pytest
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-source lib/environment.sh
+source scripts/environment.sh
 set_up_environment
 exec pytest --nbval "$@"

@@ -22,15 +22,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from soft_attention.study.statistics import (
-    auc_contributions,
-    bootstrap_mean,
-    corrected_t,
-    delong,
-    mcnemar_midp,
-    paired_bootstrap,
-    resample_lesions,
-)
+from soft_attention.evaluation.bootstrap import bootstrap_mean, paired_bootstrap, resample_lesions
+from soft_attention.evaluation.paired_tests import auc_contributions, corrected_t, delong, mcnemar_midp
 
 LESIONS = {"akiec": 228, "bcc": 327, "bkl": 727, "df": 73, "mel": 614, "nv": 5403, "vasc": 98}  # of HAM10000
 RECALL = np.array([0.60, 0.75, 0.65, 0.60, 0.55, 0.85, 0.80])  # of the reference, at the order of published ones

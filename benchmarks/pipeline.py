@@ -24,9 +24,9 @@ import tensorflow as tf
 from keras._tf_keras.keras.preprocessing.image import ImageDataGenerator
 from PIL import Image
 
-from soft_attention.data.augmentation import apply_affine
-from soft_attention.data.batches import Batches
 from soft_attention.data.images import open_images
+from soft_attention.run.augmentation import apply_affine
+from soft_attention.run.batches import Batches
 
 BATCH = 32
 RECIPE = {

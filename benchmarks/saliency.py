@@ -15,10 +15,10 @@ import keras
 import numpy as np
 
 from soft_attention import build_network
+from soft_attention.evaluation import saliency
 from soft_attention.model.networks import attention_unit, maps_of_features
-from soft_attention.study import saliency
-from soft_attention.study.attention import BATCH, MASK_SIZE
-from soft_attention.study.features import divide
+from soft_attention.run.features import divide
+from soft_attention.run.maps import BATCH, MASK_SIZE
 
 
 def main() -> None:

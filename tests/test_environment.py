@@ -50,7 +50,7 @@ def test_conda_takes_its_packages_from_the_lock():
 @pytest.fixture
 def machine(tmp_path):
     """A folder whose `.venv/` is older than its lock file, and a Python that only pretends to install."""
-    shutil.copy(paths.ROOT / "lib" / "environment.sh", tmp_path)
+    shutil.copy(paths.ROOT / "scripts" / "environment.sh", tmp_path)
     (tmp_path / "requirements-cpu.lock").write_text("new")
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "installed.lock").write_text("old")
@@ -89,5 +89,5 @@ def test_several_may_use_the_packages_and_hold_them_until_they_end(machine):
 
 @pytest.mark.parametrize(("folder", "code"), [(paths.ROOT, 0), ("/", 1)])
 def test_the_packages_of_another_checkout_are_not_used(folder, code):
-    script = f'source {paths.ROOT}/lib/environment.sh; has_this_study "{sys.executable}"'
+    script = f'source {paths.ROOT}/scripts/environment.sh; has_this_study "{sys.executable}"'
     assert subprocess.run(["bash", "-c", script], cwd=folder).returncode == code

@@ -42,3 +42,11 @@ def test_leftovers_are_those_of_this_file_alone(tmp_path):
     for name in ("a.npy", ".lock", ".0123abcd-b.npy", ".notahexa-a.npy"):
         (tmp_path / name).touch()
     assert files.leftovers(file) == []
+
+
+def test_json_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(TypeError):
+        files.write_json(tmp_path / "x.json", {"a": object()})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []

@@ -8,9 +8,9 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from soft_attention import paths
-from soft_attention.data.batches import released_class_totals
 from soft_attention.data.catalog import HAM10000, ISIC2017
 from soft_attention.published import NETWORK, published
+from soft_attention.run.batches import released_class_totals
 from soft_attention.study.config import Study
 
 FILES = sorted((paths.PARAMS / "published").glob("*.csv"))

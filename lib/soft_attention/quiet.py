@@ -1,15 +1,21 @@
 """TensorFlow greets on stderr when it is loaded. In a notebook that is a red banner, and not what a reader came for."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
-def load_backend() -> None:
-    """Import Keras and its backend with stderr shut. Later warnings and errors arrive as usual."""
+@contextmanager
+def stderr_to(file: Path | str = os.devnull) -> Iterator[None]:
+    """For a while send what this process, also its native code, and new processes write to stderr to a file."""
+    sys.stderr.flush()
     kept = os.dup(2)
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            import keras  # noqa: F401
+        with open(file, "wb") as elsewhere:
+            os.dup2(elsewhere.fileno(), 2)
+        yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)

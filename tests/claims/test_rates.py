@@ -4,7 +4,8 @@ import pytest
 
 from soft_attention.claims import rates as module
 from soft_attention.claims.rates import class_counts, rate_granularity, rates_check
-from soft_attention.study import tables
+from soft_attention.evaluation import paired_tests
+from soft_attention.report import tables
 
 
 def test_each_network_has_exactly_one_table_of_counts():
@@ -59,5 +60,5 @@ def test_what_one_image_is_worth(cell):
     assert (round(rare["recall_points"], 1), round(rare["macro_recall_points"], 1)) == (16.7, 2.4)
     melanoma = cell(rates, backbone="inception_resnet_v2", arm="released", **{"class": "mel"})
     assert (melanoma["correct"], melanoma["test_images"], melanoma["predicted"]) == (22, 34, 33)
-    assert (melanoma["recall_low"], melanoma["recall_high"]) == tables.wilson(22, 34)
-    assert (melanoma["precision_low"], melanoma["precision_high"]) == tables.wilson(22, 33)
+    assert (melanoma["recall_low"], melanoma["recall_high"]) == paired_tests.wilson(22, 34)
+    assert (melanoma["precision_low"], melanoma["precision_high"]) == paired_tests.wilson(22, 33)

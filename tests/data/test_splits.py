@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soft_attention.data import splits
-from soft_attention.data.batches import released_class_totals
 from soft_attention.data.manifest import Dataset
 from soft_attention.data.splits import PROTOCOLS, audit_split, make_split
 from soft_attention.errors import StudyError
+from soft_attention.run.batches import released_class_totals
 
 HAM_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 

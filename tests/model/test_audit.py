@@ -2,16 +2,13 @@
 
 import subprocess
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soft_attention.errors import StudyError
 from soft_attention.model import audit
-from soft_attention.study import audit_figures
 
 LIVE = {  # alive, all: with 16 heads, counted by hand from the rule of SAME padding
     "vgg16": (7_936, 73_744),
@@ -133,20 +130,3 @@ def test_problems_are_one_sentence(monkeypatch):
     monkeypatch.setattr(audit.keras.backend, "backend", lambda: "jax")
     with pytest.raises(StudyError, match="KERAS_BACKEND=tensorflow"):
         audit.channels_by_gradient(audit.fresh_unit("paper", SHAPE, 2), random_features(SHAPE))
-
-
-def test_the_picture_says_how_many_channels_are_read():
-    reach = {variant: audit.reach_by_impulse(SHAPE, variant) for variant in ("paper", "released")}
-    figure = audit_figures.what_is_read(SHAPE, reach, "title")
-    texts = [[text.get_text() for text in axes.texts] for axes in figure.axes]
-    assert "24 of 24 channels" in texts[0] and "3 of 24 channels" in texts[1]
-    assert "what the released code computes: each in 8 rows and 3 columns" in texts[1]
-    plt.close(figure)
-
-
-def test_a_bar_is_as_long_as_the_share_that_lives():
-    counts = pd.DataFrame({"name": ["a", "b"], "live": [1, 3], "all": [4, 4]})
-    figure = audit_figures.live_shares(counts, "title")
-    assert [bar.get_width() for bar in figure.axes[0].containers[1]] == [0.25, 0.75]
-    assert [text.get_text() for text in figure.axes[0].texts] == ["25.0%   (1 of 4)", "75.0%   (3 of 4)"]
-    plt.close(figure)

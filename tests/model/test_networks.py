@@ -7,7 +7,7 @@ import pytest
 from soft_attention.errors import StudyError
 from soft_attention.model.backbones import PARTS
 from soft_attention.model.networks import FEATURES, attention_maps, attention_unit, build_network, learned_scale
-from soft_attention.study.tables import published_networks
+from soft_attention.report.tables import published_networks
 from soft_attention.vocabulary import ARMS, BACKBONES
 
 PAPER = ("vgg16", "resnet34", "resnet50", "densenet201", "inception_resnet_v2")

@@ -1,7 +1,6 @@
 """Study files: what is read, and that every mistake is named."""
 
 import inspect
-import json
 
 import pytest
 import yaml
@@ -9,7 +8,7 @@ import yaml
 from soft_attention import paths
 from soft_attention.data.splits import make_split
 from soft_attention.errors import StudyError
-from soft_attention.study.config import AttentionParameters, DataParameters, Run, Split, Study, changes
+from soft_attention.study.config import AttentionParameters, DataParameters, Run, Split, Study
 
 GOOD = {
     "about": "a test",
@@ -91,14 +90,6 @@ def test_attention_is_measured_where_there_is_some_and_a_part_asks_for_it(load):
     parts = {"seen": {"about": "x"}, "unseen": {"about": "y", "attention": False}}
     runs = load(parts=parts).attention_runs()
     assert {(run.part, run.arm) for run in runs} == {("seen", "released")} and len(runs) == 4
-
-
-def test_a_parameter_that_is_newer_than_the_file_has_its_default(tmp_path):
-    run = Study.load("smoke").runs()[0]
-    values = {key: value for key, value in run.model_dump().items() if key != "leak"}
-    (tmp_path / "params.json").write_text(json.dumps(values))
-    assert changes(run, tmp_path) == ""
-    assert changes(run.model_copy(update={"leak": True}), tmp_path) == "leak: False -> True"
 
 
 def test_the_split_of_a_run_is_what_make_split_takes(load):
@@ -240,14 +231,3 @@ def test_the_parameters_of_the_other_notebooks_are_checked_too():
         AttentionParameters.check({"study": "smoke", "run": "x", "panel_images": 0})
     fields = {name for name in inspect.signature(make_split).parameters if name != "dataset"}
     assert set(Split.model_fields) == fields
-
-
-def test_changes_are_told_for_people(tmp_path):
-    run = Study.load("smoke").runs()[0]
-    (tmp_path / "params.json").write_text(run.model_dump_json())
-    assert changes(run, tmp_path) == ""
-    (tmp_path / "params.json").write_text(json.dumps(run.model_dump() | {"epochs": 7}))
-    assert changes(run, tmp_path) == f"epochs: 7 -> {run.epochs}"
-    (tmp_path / "params.json").write_text("{")
-    with pytest.raises(StudyError, match=r"params\.json is damaged .*remove it"):
-        changes(run, tmp_path)

@@ -13,14 +13,9 @@ from soft_attention.claims.rates import class_counts, rate_granularity
 from soft_attention.claims.sensitivity import averages_check, sensitivity_check
 from soft_attention.claims.wording import points, share
 from soft_attention.errors import known
+from soft_attention.evaluation.paired_tests import smallest_detectable_difference
+from soft_attention.evaluation.verdict import EQUIVALENT, NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from soft_attention.published import NETWORK, published
-from soft_attention.study.statistics import (
-    EQUIVALENT,
-    NOT_SUPPORTED,
-    SUPPORTED,
-    UNDECIDED,
-    smallest_detectable_difference,
-)
 from soft_attention.vocabulary import BACKBONES
 
 UNCHECKABLE = "cannot be checked"

@@ -8,9 +8,8 @@ from scipy.stats import binom, fisher_exact
 from statsmodels.stats.proportion import proportions_ztest
 
 from soft_attention.claims.rates import class_counts
+from soft_attention.evaluation.paired_tests import mcnemar_midp, wilson
 from soft_attention.published import NETWORK, published
-from soft_attention.study.statistics import mcnemar_midp
-from soft_attention.study.tables import wilson
 
 HEADLINE = "inception_resnet_v2"
 

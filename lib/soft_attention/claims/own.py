@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pandas as pd
 
 from soft_attention.claims.wording import share
-from soft_attention.study import comparison, tables
+from soft_attention.report import comparison, tables
 from soft_attention.study.config import Analysis
 from soft_attention.vocabulary import BACKBONES
 
@@ -20,7 +20,7 @@ def own_results(
     Only the datasets of the paper count; runs on generated images say nothing about skin.
 
     Args:
-        parts: the finished runs by part (`records.by_part`).
+        parts: the finished runs by part (`load.by_part`).
         answers: the comparisons of the parts that have some (`comparison.answers`).
         analysis: of the study.
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from mlscorecheck.check.binary import check_1_testset_no_kfold
 
+from soft_attention.evaluation.paired_tests import wilson
 from soft_attention.published import NETWORK, published
-from soft_attention.study.tables import wilson
 
 
 def class_counts() -> pd.DataFrame:

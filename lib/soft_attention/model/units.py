@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from soft_attention.study.saliency import centred_gaussian
+from soft_attention.evaluation.saliency import centred_gaussian
 
 
 class Unit(layers.Layer):

@@ -12,7 +12,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from soft_attention import paths
 from soft_attention.data.catalog import CATALOG
 from soft_attention.errors import StudyError, known
-from soft_attention.files import read_json
 from soft_attention.vocabulary import ARMS, BACKBONES, CHOOSING, CUTS, PROTOCOLS, check_backbone
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
@@ -451,16 +450,6 @@ class _UniqueKeys(yaml.SafeLoader):
             if keys.count(key) > 1 and key != "<<":
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
-
-
-def changes(run: Run, folder: Path) -> str:
-    """How `run` differs from the `params.json` in `folder`, for people; empty if it does not.
-
-    A parameter that came into the schema later has its default value in an older file.
-    """
-    file = folder / "params.json"
-    old, new = _validated(Run, read_json(file), str(file)).model_dump(), run.model_dump()
-    return ", ".join(f"{key}: {old[key]} -> {new[key]}" for key in new if old[key] != new[key])
 
 
 def _matches(place: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:

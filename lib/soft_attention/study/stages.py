@@ -16,8 +16,6 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from traitlets.config import Config
 
 from soft_attention import files, paths
 from soft_attention.errors import StudyError, known
+from soft_attention.quiet import stderr_to
 from soft_attention.study.config import Run, Study
 from soft_attention.study.data_record import record_file, recorded_splits
 from soft_attention.study.plan import plan_text
@@ -67,7 +66,7 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str)
     _show_progress(name)
     log = failed.with_suffix(".log")
     try:
-        with _stderr_to(log):
+        with stderr_to(log):  # TensorFlow's banners, crashes
             _papermill(notebook, failed, parameters)
     except papermill.PapermillExecutionError as error:
         raise StudyError(
@@ -157,20 +156,6 @@ def find_run(study: Study, run_id: str) -> Run:
     """The run of a study with this id; ValueError with the nearest id if there is none."""
     runs = {run.id: run for run in study.runs()}
     return runs[known(run_id, runs, f"run of the study {study.name}")]
-
-
-@contextmanager
-def _stderr_to(log: Path) -> Iterator[None]:
-    """Send what this process and the kernels it starts write to stderr to a file: TensorFlow's banners, crashes."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with log.open("wb") as file:
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _papermill(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:

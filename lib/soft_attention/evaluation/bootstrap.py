@@ -1,0 +1,279 @@
+"""How sure the difference of two arms is, by drawing lesions and trainings again.
+
+A difference is everywhere arm minus reference, as a share: .01 is one point. Both arms are tested on the same images by
+networks of the same seed, fold and split, so everything here is paired.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import scipy  # its parts are loaded when they are first used: most tables need none
+
+from soft_attention.errors import known
+from soft_attention.evaluation.metrics import block_sizes, draw_lesions, from_counts, labels_and_probabilities
+from soft_attention.evaluation.verdict import BootstrapDifference
+
+METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_precision")
+UNITS = ("lesion", "image")
+
+
+def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """What both arms called each image: one row per seed, fold and image, sorted by them.
+
+    Args:
+        arm, reference: predictions as in `metrics.score`, of all runs of an arm one below the other, and the columns
+            seed and fold. Each image once per seed and fold; both arms the same seeds, folds, images, lesions and
+            labels, in any order.
+        classes: the class names.
+
+    Returns:
+        seed, fold, image_id, lesion_id, and as class numbers truth, arm and reference.
+
+    Raises:
+        ValueError: tables that `metrics.score` refuses, or that do not match.
+    """
+    calls = [_calls(table, classes) for table in (arm, reference)]
+    for seed, fold in sorted(set(calls[0]) | set(calls[1])):
+        one, other = (call.get((seed, fold)) for call in calls)
+        if one is None or other is None:
+            raise ValueError(f"only one of the arms has predictions of seed {seed}, fold {fold}")
+        facts = ["image_id", "lesion_id", "truth"]
+        if len(one) != len(other) or (one[facts].to_numpy() != other[facts].to_numpy()).any():
+            raise ValueError(f"the arms of seed {seed}, fold {fold} differ in their images, lesions or labels")
+    pairs = [
+        calls[0][place].rename(columns={"called": "arm"}).assign(reference=calls[1][place]["called"])
+        for place in sorted(calls[0])
+    ]
+    return pd.concat(pairs, ignore_index=True)
+
+
+def paired_bootstrap(
+    pairs: pd.DataFrame,
+    classes: Sequence[str],
+    metric: str | tuple[str, str] = "balanced_accuracy",
+    unit: str = "lesion",
+    draws: int = 10_000,
+    seed: int = 0,
+) -> BootstrapDifference:
+    """The difference of a score, mean over the seeds, for other lesions and other trainings.
+
+    A score is that of all predictions of a seed together: of every fold, where the protocol has folds. Where the folds
+    of a seed predict the same images, as those of an outside test set, that is their mean.
+
+    Two things are drawn. Lesions, with replacement and with all their images: every seed was tested on the same
+    lesions, so a draw takes the same ones for all seeds. And trainings: the mean over the seeds moves by Student's t
+    with seeds - 1 degrees of freedom, scaled by what the seeds differ more than the draw of lesions makes them differ.
+
+    Resampling the seeds too would count the noise of a network on a lesion up to three times (Owen, Ann Appl Stat 1,
+    2007), and yet be too narrow where a handful of seeds differ much. Lesions drawn anew within each seed would count
+    a lesion that is hard for one arm as new evidence with every seed. `benchmarks/comparisons.py` compares the three.
+
+    Folds are no level of their own: the runs of a seed make up one score, and seeds bring their folds. With one seed,
+    the interval is for other lesions only; with two, it is very wide wherever these differ. Another training set is
+    covered in no case.
+
+    Args:
+        pairs: from `pair_predictions`. The columns arm_weight and reference_weight, if there are such, say how much an
+            image counts for that arm: 0 leaves it out, to compare a part of the images with the whole.
+        classes: the class names.
+        metric: one of `METRICS`, as defined in `metrics.score`. Or two of them, of the arm and of the reference: how
+            much higher one is.
+        unit: what counts the same, every `lesion` (an image weighs 1 / tested images of its lesion) or every `image`.
+        draws: number of resamples.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: fewer than two lesions, or an unknown metric or unit.
+    """
+    return paired_bootstraps(pairs, classes, [metric], unit, draws, seed)[metric]
+
+
+def paired_bootstraps(
+    pairs: pd.DataFrame,
+    classes: Sequence[str],
+    metrics: Sequence[str | tuple[str, str]],
+    unit: str = "lesion",
+    draws: int = 10_000,
+    seed: int = 0,
+) -> dict[str | tuple[str, str], BootstrapDifference]:
+    """`paired_bootstrap` of several metrics from the same draws, which is as fast as of one: metric -> difference."""
+    rng = np.random.default_rng(seed)
+    resampled = resample_lesions(pairs, classes, metrics, unit, draws, rng)
+    facts = _facts(pairs)
+    deviates = rng.standard_t(max(facts["seeds"] - 1, 1), draws)
+    return {metric: _bootstrap(found, drawn, deviates, facts) for metric, (found, drawn) in resampled.items()}
+
+
+def bootstraps_of_change(
+    pairs: pd.DataFrame,
+    others: pd.DataFrame,
+    classes: Sequence[str],
+    metrics: Mapping[str, tuple[str, str]],
+    unit: str = "lesion",
+    draws: int = 10_000,
+    seed: int = 0,
+) -> dict[str, BootstrapDifference]:
+    """By how much the difference of the arms in `pairs` is above that in `others`, from the same draws of both.
+
+    Args:
+        pairs, others: from `pair_predictions`, with the same seeds and lesions.
+        metrics: by name the metric taken of `pairs` and the one of `others`.
+        classes, unit, draws, seed: as in `paired_bootstrap`.
+
+    Raises:
+        ValueError: other seeds or lesions, or as in `paired_bootstrap`.
+    """
+    for column in ("seed", "lesion_id"):
+        if set(pairs[column]) != set(others[column]):
+            raise ValueError(f"the two tables of pairs differ in their column {column}")
+    found = []
+    for place, table in enumerate((pairs, others)):
+        rng = np.random.default_rng(seed)  # both with the same lesions
+        names = [known(pair[place], METRICS, "metric") for pair in metrics.values()]
+        found.append(resample_lesions(table, classes, names, unit, draws, rng))
+    facts = _facts(pairs)
+    deviates = rng.standard_t(max(facts["seeds"] - 1, 1), draws)
+    changes = {}
+    for name, pair in metrics.items():
+        (one, one_drawn), (other, other_drawn) = (
+            resampled[metric] for resampled, metric in zip(found, pair, strict=True)
+        )
+        changes[name] = _bootstrap(one - other, one_drawn - other_drawn, deviates, facts)
+    return changes
+
+
+def bootstrap_mean(table: pd.DataFrame, value: str, draws: int = 2_000, seed: int = 0) -> BootstrapDifference:
+    """The mean of a difference over images, mean over the seeds, for other lesions and other trainings.
+
+    The draws are those of `paired_bootstrap`; every image counts the same.
+
+    Args:
+        table: columns image_id, lesion_id, seed and `value`; a row for every seed and image.
+        value: name of the column with the differences.
+        draws: number of resamples. One in which a seed has no image does not count.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: fewer than two lesions.
+    """
+    lesion, lesions = pd.factorize(table["lesion_id"], sort=True)
+    training, trainings = pd.factorize(table["seed"], sort=True)
+    _check_lesions(len(lesions))
+    sums, counts = np.zeros((2, len(lesions), len(trainings)))
+    np.add.at(sums, (lesion, training), table[value].to_numpy(float))
+    np.add.at(counts, (lesion, training), 1)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for block in block_sizes(draws, 100):
+        weights = draw_lesions(rng, len(lesions), block)
+        images = weights @ counts
+        kept = (images > 0).all(axis=1)
+        drawn.append((weights[kept] @ sums) / images[kept])
+    deviates = rng.standard_t(max(len(trainings) - 1, 1), draws)
+    return _bootstrap(sums.sum(axis=0) / counts.sum(axis=0), np.concatenate(drawn), deviates, _facts(table))
+
+
+def _bootstrap(found: np.ndarray, drawn: np.ndarray, deviates: np.ndarray, facts: dict) -> BootstrapDifference:
+    means, between = drawn.mean(axis=1), _between_seeds(found, drawn)
+    error = np.sqrt(between / len(found))
+    return BootstrapDifference(
+        estimate=float(found.mean()),
+        standard_error=float(np.sqrt(means.var(ddof=1) + error**2)),
+        draws=means + deviates[: len(means)] * error,
+        **facts,
+    )
+
+
+def _facts(table: pd.DataFrame) -> dict[str, int]:
+    columns = {"images": "image_id", "lesions": "lesion_id", "seeds": "seed"}
+    return {name: table[column].nunique() for name, column in columns.items()}
+
+
+def resample_lesions(
+    pairs: pd.DataFrame,
+    classes: Sequence[str],
+    metrics: Sequence[str | tuple[str, str]],
+    unit: str,
+    draws: int,
+    rng: np.random.Generator,
+) -> dict[str | tuple[str, str], tuple[np.ndarray, np.ndarray]]:
+    """For each metric the difference of each seed, (seeds,), and with lesions drawn again, the same for all seeds.
+
+    The second is (draws, seeds).
+
+    Args, Raises: as in `paired_bootstrap`.
+    """
+    both = {metric: metric if isinstance(metric, tuple) else (metric, metric) for metric in metrics}
+    for name in {name for pair in both.values() for name in pair}:
+        known(name, METRICS, "metric")
+    counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
+    lesions = len(counts)
+    _check_lesions(lesions)
+
+    flat = scipy.sparse.csr_array(counts.reshape(lesions, -1))  # a lesion has one class and is called few
+
+    def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
+        """(draws, seeds) of each metric under lesion weights (draws, lesions)."""
+        drawn = (weights @ flat).reshape(len(weights), *counts.shape[1:])
+        # Equal arms differ by 0, not by the rounding of a sum.
+        return {
+            metric: (from_counts(drawn[:, :, 0], one) - from_counts(drawn[:, :, 1], other)).round(12)
+            for metric, (one, other) in both.items()
+        }
+
+    blocks = [differences(draw_lesions(rng, lesions, block)) for block in block_sizes(draws, 100)]
+    return {
+        metric: (found[0], np.concatenate([block[metric] for block in blocks]))
+        for metric, found in differences(np.ones((1, lesions))).items()
+    }
+
+
+def _calls(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[tuple[int, int], pd.DataFrame]:
+    """image_id, lesion_id, truth and called of each seed and fold, sorted by image."""
+    for column in ("seed", "fold"):
+        if column not in predictions:
+            raise ValueError(f"the predictions lack the column {column}")
+    if predictions.empty:
+        raise ValueError("the predictions hold no image")
+    calls = {}
+    for place, rows in predictions.groupby(["seed", "fold"]):
+        truth, probabilities = labels_and_probabilities(rows, classes)
+        facts = rows[["seed", "fold", "image_id", "lesion_id"]]
+        table = facts.assign(truth=truth, called=probabilities.argmax(axis=1))
+        calls[place] = table.sort_values("image_id", ignore_index=True)
+    return calls
+
+
+def _lesion_counts(pairs: pd.DataFrame, classes: int, unit: str) -> np.ndarray:
+    """Weighted support, hits and calls of each class, (lesions, seeds, 2 arms, 3, classes)."""
+    lesion, lesions = pd.factorize(pairs["lesion_id"], sort=True)
+    seed, seeds = pd.factorize(pairs["seed"], sort=True)
+    weight = np.ones(len(pairs))
+    if unit == "lesion":
+        weight /= pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size").to_numpy()
+    truth = pairs["truth"].to_numpy()
+    counts = np.zeros((len(lesions), len(seeds), 2, 3, classes))
+    for number, name in enumerate(("arm", "reference")):
+        called, own = pairs[name].to_numpy(), weight * pairs.get(f"{name}_weight", 1.0)
+        np.add.at(counts, (lesion, seed, number, 0, truth), own)
+        np.add.at(counts, (lesion, seed, number, 1, truth), own * (called == truth))
+        np.add.at(counts, (lesion, seed, number, 2, called), own)
+    return counts
+
+
+def _between_seeds(found: np.ndarray, drawn: np.ndarray) -> float:
+    """Variance between trainings, without what lesions alone make seeds differ; method of moments, at least 0.
+
+    Args:
+        found, drawn: as from `resample_lesions`.
+    """
+    if len(found) < 2:
+        return 0.0
+    noise = (drawn - found).var(axis=1, ddof=1).mean()
+    return float(max(0.0, found.var(ddof=1) - noise))
+
+
+def _check_lesions(lesions: int) -> None:
+    if lesions < 2:
+        raise ValueError(f"an interval needs at least two lesions, this table has {lesions}")

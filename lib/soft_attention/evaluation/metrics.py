@@ -1,0 +1,256 @@
+"""Scores of one table of predictions, and their intervals by resampling lesions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+ISIC2017_CLASSES = frozenset({"melanoma", "nevus", "seborrheic_keratosis"})
+ISIC2017_TASKS = ("melanoma", "seborrheic_keratosis")
+LABELS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "weighted_precision": "weighted precision",
+    "macro_recall": "macro recall",
+    "weighted_auc": "weighted AUC",
+    "macro_auc": "macro AUC",
+}
+INTERVAL_METRICS = tuple(LABELS)
+SUM_TOLERANCE = 1e-3  # a float32 softmax is far closer; a lost or doubled class is far off
+
+
+def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
+    """Every score of the study from one predictions table, as plain numbers ready for JSON.
+
+    The prediction is the class of highest probability. A precision or recall without a denominator
+    counts 0, and macro means run over all `classes`; balanced accuracy is the mean recall of the
+    classes that occur. AUC is one class against the rest. A class that does not occur has no AUC:
+    it is None, and so is the macro AUC, as a mean over the other classes would not be comparable;
+    in the weighted AUC such a class weighs nothing.
+
+    With the three ISIC-2017 classes, `tasks` holds the challenge's two binary tasks, melanoma and
+    seborrheic keratosis against the rest. There an image is called positive when the probability
+    of that class is above .5, whichever class has the highest.
+
+    Args:
+        predictions: columns image_id, lesion_id, label and one probability column per class;
+            one row per image.
+        classes: the class names, in the order of `confusion` (rows: label, columns: prediction).
+
+    Raises:
+        ValueError: the table is empty, lacks a column, or holds a repeated image, an unknown label
+            or probabilities that are none.
+    """
+    truth, probabilities = labels_and_probabilities(predictions, classes)
+    predicted = probabilities.argmax(axis=1)
+    numbers = np.arange(len(classes))
+    confusion = _confusion(truth, predicted, len(classes))
+    hits, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = hits / np.maximum(called, 1), hits / np.maximum(support, 1)
+    share = support / support.sum()
+    auc = np.array([_auc(truth == k, probabilities[:, k]) for k in numbers])
+    result = {
+        "n_images": len(truth),
+        "n_lesions": int(predictions["lesion_id"].nunique()),
+        "correct": int(hits.sum()),
+        "accuracy": hits.sum() / len(truth),
+        "balanced_accuracy": recall[support > 0].mean(),
+        "weighted_precision": share @ precision,
+        "macro_precision": precision.mean(),
+        "macro_recall": recall.mean(),
+        "weighted_auc": _weighted(auc, share),
+        "macro_auc": auc.mean(),
+        "per_class": {
+            name: {
+                "precision": precision[k],
+                "recall": recall[k],
+                "auc": auc[k],
+                "support": int(support[k]),
+            }
+            for k, name in enumerate(classes)
+        },
+        "classes": list(classes),
+        "confusion": confusion.tolist(),
+    }
+    if set(classes) == ISIC2017_CLASSES:
+        result["tasks"] = {
+            name: _binary(truth == k, probabilities[:, k]) for k, name in enumerate(classes) if name in ISIC2017_TASKS
+        }
+    return _plain(result)
+
+
+def intervals(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    draws: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, list[float] | None]:
+    """Percentile bootstrap intervals of `INTERVAL_METRICS`: metric -> [low, high].
+
+    Images of one lesion are not independent, so whole lesions are drawn, with replacement and as
+    many as there are, and bring all their images. A draw in which a score does not exist (macro
+    AUC, when a class is missing) does not count for that score; one that never exists is None.
+
+    The intervals are those of one trained network on other lesions: they cover no other seed and no
+    other training set.
+
+    Args:
+        predictions, classes: as in `score`.
+        draws: number of resamples.
+        seed: of the resampling.
+        level: share of the draws between low and high.
+
+    Raises:
+        ValueError: as in `score`, or the table holds fewer than two lesions.
+    """
+    truth, probabilities = labels_and_probabilities(predictions, classes)
+    lesions, lesion_of_image = np.unique(predictions["lesion_id"].to_numpy(str), return_inverse=True)
+    if len(lesions) < 2:
+        raise ValueError("an interval needs the predictions of at least two lesions, this table has one")
+    rng = np.random.default_rng(seed)
+    blocks = [
+        _weighted_scores(draw_lesions(rng, len(lesions), block)[:, lesion_of_image], truth, probabilities)
+        for block in block_sizes(draws, 100)
+    ]
+    tail = 50 * (1 - level)
+    result = {}
+    for metric in INTERVAL_METRICS:
+        values = np.concatenate([block[metric] for block in blocks])
+        values = values[~np.isnan(values)]
+        result[metric] = np.percentile(values, [tail, 100 - tail]).tolist() if values.size else None
+    return result
+
+
+def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as class numbers (N,) and probabilities (N, classes), once they pass all checks."""
+    missing = [c for c in ("image_id", "lesion_id", "label", *classes) if c not in predictions]
+    if missing:
+        raise ValueError(f"the predictions lack the columns {', '.join(missing)}")
+    if predictions.empty:
+        raise ValueError("the predictions hold no image")
+    truth = pd.Index(classes).get_indexer(predictions["label"])
+    probabilities = predictions[list(classes)].to_numpy(np.float64)
+
+    def reject(wrong: np.ndarray, problem: str) -> None:
+        if wrong.any():
+            first = predictions["image_id"].to_numpy()[wrong][0]
+            raise ValueError(f"image {first} {problem} ({wrong.sum()} of {len(truth)} images)")
+
+    reject(predictions["image_id"].duplicated().to_numpy(), "is predicted more than once")
+    reject(predictions["lesion_id"].isna().to_numpy(), "has no lesion_id")
+    reject(truth < 0, f"has a label that is none of {', '.join(classes)}")
+    reject(np.isnan(probabilities).any(axis=1), "has a probability that is not a number")
+    reject(((probabilities < 0) | (probabilities > 1)).any(axis=1), "has a probability outside 0 to 1")
+    reject(
+        np.abs(probabilities.sum(axis=1) - 1) > SUM_TOLERANCE,
+        "has probabilities that do not sum to 1",
+    )
+    return truth, probabilities
+
+
+def of_epoch(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Loss, accuracy and balanced accuracy of probabilities (N, classes) and class numbers (N,), to judge an epoch by.
+
+    The loss is the mean of -log of the probability of the true class, which counts as 1e-7 at least.
+    """
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    confusion = _confusion(truth, probabilities.argmax(axis=1), probabilities.shape[1]).astype(float)
+    counts = np.stack([confusion.sum(axis=1), np.diag(confusion), confusion.sum(axis=0)])
+    scores = {metric: float(from_counts(counts, metric)) for metric in ("accuracy", "balanced_accuracy")}
+    return {"loss": float(-np.log(np.clip(of_truth, 1e-7, 1)).mean())} | scores
+
+
+def _confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How many images of each class (rows) were called what (columns)."""
+    return np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def _auc(positive: np.ndarray, scores: np.ndarray) -> float:
+    """The area under the ROC curve; NaN where only one kind of image is present."""
+    return _weighted_auc(np.ones((1, len(scores))), positive, scores)[0]
+
+
+def _weighted(auc: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Mean over the last axis weighted by class frequency; absent classes weigh nothing."""
+    return np.where(share > 0, share * auc, 0.0).sum(axis=-1)
+
+
+def _binary(positive: np.ndarray, probability: np.ndarray) -> dict:
+    """One class against the rest at a probability of .5."""
+    called = probability > 0.5
+    hits = called == positive
+    return {
+        "auc": _auc(positive, probability),
+        "accuracy": hits.mean(),
+        "sensitivity": hits[positive].mean() if positive.any() else np.nan,
+        "specificity": hits[~positive].mean() if not positive.all() else np.nan,
+        "positives": int(positive.sum()),
+    }
+
+
+def _plain(value):
+    """The same nested value with Python's own numbers, and None for NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float | np.floating):
+        return None if np.isnan(value) else float(value)
+    return value
+
+
+def block_sizes(total: int, size: int) -> list[int]:
+    """`total` draws in blocks small enough for the cache."""
+    return [min(size, total - start) for start in range(0, total, size)]
+
+
+def draw_lesions(rng: np.random.Generator, lesions: int, draws: int) -> np.ndarray:
+    """How often each lesion was drawn, (draws, lesions); each row sums to the lesions."""
+    picks = rng.integers(lesions, size=(draws, lesions))
+    return np.stack([np.bincount(row, minlength=lesions) for row in picks]).astype(np.float64)
+
+
+def _weighted_scores(weights: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """`INTERVAL_METRICS` under image weights (draws, N): (draws,) each, NaN where undefined."""
+    classes = probabilities.shape[1]
+    cell = truth * classes + probabilities.argmax(axis=1)
+    confusion = (weights @ np.eye(classes**2)[cell]).reshape(-1, classes, classes)
+    hits = np.diagonal(confusion, axis1=1, axis2=2)
+    support, called, total = confusion.sum(axis=2), confusion.sum(axis=1), weights.sum(axis=1)
+    recall, precision = hits / np.maximum(support, 1), hits / np.maximum(called, 1)
+    share = support / total[:, None]
+    auc = np.stack([_weighted_auc(weights, truth == k, probabilities[:, k]) for k in range(classes)], axis=1)
+    return {
+        "accuracy": hits.sum(axis=1) / total,
+        "balanced_accuracy": recall.sum(axis=1) / (support > 0).sum(axis=1),
+        "weighted_precision": (share * precision).sum(axis=1),
+        "macro_recall": recall.mean(axis=1),
+        "weighted_auc": _weighted(auc, share),
+        "macro_auc": auc.mean(axis=1),
+    }
+
+
+def _weighted_auc(weights: np.ndarray, positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """AUC under image weights (draws, N), by Mann-Whitney: the share of ordered pairs, ties half."""
+    order = np.argsort(scores)
+    firsts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # where each distinct score begins
+    ordered, positive = weights[:, order], positive[order]
+    positives = np.add.reduceat(ordered * positive, firsts, axis=1)
+    negatives = np.add.reduceat(ordered * ~positive, firsts, axis=1)
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    won = (positives * below).sum(axis=1)
+    return np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+
+
+def from_counts(counts: np.ndarray, metric: str) -> np.ndarray:
+    """The metric from support, hits and calls (..., 3, classes), as in `score`."""
+    support, hits, called = np.moveaxis(counts, -2, 0)
+    if metric == "accuracy":
+        return hits.sum(axis=-1) / support.sum(axis=-1)
+    if metric == "balanced_accuracy":
+        recall = np.divide(hits, support, out=np.zeros_like(hits), where=support > 0)
+        return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
+    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+    if metric == "macro_precision":
+        return precision.mean(axis=-1)
+    return (support * precision).sum(axis=-1) / support.sum(axis=-1)

@@ -1,0 +1,196 @@
+"""Tests of two arms on the same images, of one pair of networks or of all runs, and of shares.
+
+A difference is everywhere arm minus reference, as a share: .01 is one point.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy  # its parts are loaded when they are first used: most tables need none
+from numpy.typing import ArrayLike
+
+from soft_attention.evaluation.verdict import Difference
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Images that only one of the arms calls correctly, and the p-value of McNemar's test."""
+
+    arm_only: int
+    reference_only: int
+    p_value: float
+
+
+def mcnemar_midp(correct: ArrayLike, reference_correct: ArrayLike) -> McNemar:
+    """Exact McNemar test with the mid-p-value: do both arms call the same share of images correctly?
+
+    It is as powerful as the asymptotic test and keeps the level (Fagerland et al., BMC Med Res Methodol 13:91, 2013).
+    The images must be independent: one per lesion, and one seed.
+
+    Args:
+        correct, reference_correct: (N,) booleans, whether the arms called the same images correctly.
+    """
+    first, second = np.asarray(correct, bool), np.asarray(reference_correct, bool)
+    _check_lengths(first, second)
+    counts = int((first & ~second).sum()), int((second & ~first).sum())
+    discordant = sum(counts)
+    point = scipy.stats.binom.pmf(counts[0], discordant, 0.5)
+    if discordant == 0:
+        p_value = 1.0
+    elif counts[0] == counts[1]:
+        p_value = 1 - point / 2
+    else:
+        p_value = 2 * scipy.stats.binom.cdf(min(counts), discordant, 0.5) - point
+    return McNemar(*counts, float(p_value))
+
+
+def delong(
+    positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike, lesions: ArrayLike | None = None
+) -> Difference:
+    """DeLong's test of two areas under the ROC curve on the same images (DeLong et al., Biometrics 44, 1988).
+
+    Computed from midranks (Sun and Xu, IEEE Signal Process Lett 21, 2014). With `lesions`, images of one lesion may
+    depend on each other (Obuchowski, Biometrics 53, 1997); where every lesion has one image, that is the same.
+
+    Args:
+        positive: (N,) booleans.
+        scores, reference_scores: (N,), higher for what is rather positive.
+        lesions: (N,) the lesion of each image, either positive or not.
+
+    Raises:
+        ValueError: unequal lengths, fewer than two lesions of a kind, or a lesion of both kinds.
+    """
+    positive = np.asarray(positive, bool)
+    first, second = np.asarray(scores, float), np.asarray(reference_scores, float)
+    lesion = np.arange(len(positive)) if lesions is None else np.asarray(lesions)
+    _check_lengths(positive, first, second, lesion)
+    if min(len(np.unique(lesion[kind])) for kind in (positive, ~positive)) < 2:
+        raise ValueError("an area under the ROC curve needs two positive lesions and two others")
+    if np.intersect1d(lesion[positive], lesion[~positive]).size:
+        raise ValueError("a lesion holds positive and other images")
+    areas, components = zip(*(_placements(positive, values) for values in (first, second)), strict=True)
+    variance = 0.0
+    for kind in (positive, ~positive):
+        deviation = (components[0] - components[1])[kind] - (areas[0] - areas[1])
+        sums = np.bincount(np.unique(lesion[kind], return_inverse=True)[1], deviation)
+        variance += len(sums) / (len(sums) - 1) * (sums**2).sum() / kind.sum() ** 2
+    return Difference(areas[0] - areas[1], float(np.sqrt(variance)))
+
+
+def auc_contributions(positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike) -> np.ndarray:
+    """What each image adds to the difference of two areas under the ROC curve: (N,), whose mean is the difference.
+
+    To first order other images move their mean as they move the difference (the components of `delong`), so that
+    `bootstrap_mean` gives the interval of an area too.
+
+    Args:
+        positive, scores, reference_scores: as in `delong`.
+
+    Raises:
+        ValueError: unequal lengths, or no image of a kind.
+    """
+    positive = np.asarray(positive, bool)
+    first, second = np.asarray(scores, float), np.asarray(reference_scores, float)
+    _check_lengths(positive, first, second)
+    if positive.all() or not positive.any():
+        raise ValueError("an area under the ROC curve needs a positive image and another one")
+    areas, components = zip(*(_placements(positive, values) for values in (first, second)), strict=True)
+    difference = areas[0] - areas[1]
+    of_kind = np.where(positive, positive.sum(), (~positive).sum())
+    return difference + len(positive) * (components[0] - components[1] - difference) / of_kind
+
+
+def _placements(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
+    """The AUC, and for each image the share of the other kind that it stands on the right side of (ties half)."""
+    ranks = scipy.stats.rankdata(scores)
+    share = np.empty(len(scores))
+    for kind in (positive, ~positive):
+        share[kind] = (ranks[kind] - scipy.stats.rankdata(scores[kind])) / (~kind).sum()
+    share[~positive] = 1 - share[~positive]
+    return float(share[positive].mean()), share
+
+
+def corrected_t(differences: ArrayLike, tested_per_trained: float) -> Difference:
+    """The corrected resampled t-test over runs (Nadeau and Bengio, Mach Learn 52, 2003).
+
+    Runs share training images, so their mean is less sure than that of independent ones: the variance of a run counts
+    1 / runs + test images / training images times. It is conservative where other training images would change little.
+
+    Args:
+        differences: (runs,), the difference of one run each, over folds and seeds.
+        tested_per_trained: images tested in a run, over images trained on; .25 for five folds without validation.
+
+    Raises:
+        ValueError: fewer than two runs, or a ratio that is not above 0.
+    """
+    differences = np.asarray(differences, float)
+    runs = len(differences)
+    if runs < 2:
+        raise ValueError("the corrected t-test needs at least two runs")
+    if not tested_per_trained > 0:
+        raise ValueError(f"tested_per_trained must be above 0, not {tested_per_trained}")
+    factor = 1 / runs + tested_per_trained
+    return Difference(float(differences.mean()), float(np.sqrt(factor * differences.var(ddof=1))), runs - 1)
+
+
+def smallest_detectable_difference(
+    n: ArrayLike, discordant: ArrayLike, power: float = 0.8, alpha: float = 0.05
+) -> np.ndarray:
+    """Difference of two paired shares that McNemar's two-sided test finds with probability `power`.
+
+    By the normal approximation, with the variance of no difference: `discordant` / n. (Connor, Biometrics 43, 1987,
+    takes a slightly smaller one for the power.)
+
+    Args:
+        n: independent images or lesions.
+        discordant: share of them that just one of the arms calls correctly.
+    """
+    return scipy.stats.norm.ppf([1 - alpha / 2, power]).sum() * np.sqrt(np.asarray(discordant) / np.asarray(n))
+
+
+def variance_components(runs: pd.DataFrame, value: str) -> dict[str, float]:
+    """Variance of `value` between seeds, between folds and of what is left: seed, fold and residual.
+
+    Method of moments of a two-way table without replicates; a negative estimate is 0. Where each seed draws its own
+    folds (protocol clean), fold 0 of one seed has nothing in common with fold 0 of another: its part is then 0 up to
+    chance, and the residual holds the lesions tested and the training.
+
+    Args:
+        runs: columns seed, fold and `value`; one row for every seed and fold, at least two of each.
+
+    Raises:
+        ValueError: a cell is missing or there are too few.
+    """
+    if runs.duplicated(["seed", "fold"]).any():
+        raise ValueError("variance components need one run for every seed and fold")
+    table = runs.pivot(index="seed", columns="fold", values=value).to_numpy(float)
+    if min(table.shape) < 2 or np.isnan(table).any():
+        raise ValueError("variance components need a run for every seed and fold, and at least two of each")
+    seeds, folds = table.shape
+    rows, columns = table.mean(axis=1), table.mean(axis=0)
+    left = table - rows[:, None] - columns + table.mean()
+    residual = (left**2).sum() / ((seeds - 1) * (folds - 1))
+    return {
+        "seed": float(max(0.0, rows.var(ddof=1) - residual / folds)),
+        "fold": float(max(0.0, columns.var(ddof=1) - residual / seeds)),
+        "residual": float(residual),
+    }
+
+
+def _check_lengths(*arrays: np.ndarray) -> None:
+    lengths = [len(array) for array in arrays]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"everything must be given for the same images, not for {', '.join(map(str, lengths))}")
+
+
+def wilson(correct, n, level: float = 0.95):
+    """Low and high end of the interval of Wilson (J Am Stat Assoc 22, 1927) of the share `correct` of `n`.
+
+    Numbers or arrays.
+    """
+    z, share = scipy.stats.norm.isf((1 - level) / 2), correct / n
+    shrunk = 1 + z**2 / n
+    centre = (share + z**2 / (2 * n)) / shrunk
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / shrunk
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)

@@ -1,0 +1,367 @@
+"""The arms of a study beside each other: paired differences with intervals, tests, calibration, and verdicts.
+
+`runs` is the table of finished runs of one part, dataset and protocol (`load.load_runs`). Networks of different
+backbones are never compared.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+
+from soft_attention.evaluation import bootstrap, calibration, paired_tests
+from soft_attention.evaluation.metrics import LABELS, score
+from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED, UNDECIDED, holm, verdict
+from soft_attention.report import tables
+from soft_attention.study.config import Analysis
+from soft_attention.study.folder import read_predictions
+from soft_attention.vocabulary import BACKBONES
+
+MELANOMA = ("mel", "melanoma")  # its name in HAM10000 and in ISIC-2017
+SPECIFICITY = 0.9
+
+
+def predictions_of(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
+    """The predictions of all `runs`, one below the other, with the columns seed and fold."""
+    parts = [read_predictions(run.folder, name).assign(seed=run.seed, fold=run.fold) for run in runs.itertuples()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def pairs_of_arms(runs: pd.DataFrame, arm: str, reference: str, name: str = "test") -> pd.DataFrame:
+    """`bootstrap.pair_predictions` of two arms of `runs`."""
+    tables = (predictions_of(runs[runs["arm"] == each], name) for each in (arm, reference))
+    return bootstrap.pair_predictions(*tables, runs["classes"].iloc[0])
+
+
+def complete(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """The runs of the seeds and folds in which every one of `arms` has finished, and of these only whole seeds."""
+    runs = runs[runs["arm"].isin(arms)]
+    finished = runs.groupby(["seed", "fold"])["arm"].nunique() == len(set(arms))
+    places = finished[finished].reset_index()[["seed", "fold"]]
+    whole = places.groupby("seed")["fold"].transform("size") == runs["fold"].nunique()
+    return runs.merge(places[whole], on=["seed", "fold"])
+
+
+def answers(parts: Mapping[str, pd.DataFrame], analysis: Analysis, name: str = "test") -> dict[str, pd.DataFrame]:
+    """`comparisons_table` of every part that answers the study's question: arms to compare, and nothing injected.
+
+    With the name `external` on the outside test set, for the parts whose runs predicted one.
+    """
+    found = {
+        part: comparisons_table(runs, runs["classes"].iloc[0], analysis, name)
+        for part, runs in parts.items()
+        if not runs["leak"].any() and (name != "external" or runs["external"].all())
+    }
+    return {part: table for part, table in found.items() if len(table)}
+
+
+def comparisons_table(
+    runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis, name: str = "test"
+) -> pd.DataFrame:
+    """Every comparison that the study fixed beforehand, on the endpoint and on the other metrics with a margin.
+
+    Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
+    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict, and
+    scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none.
+    Every lesion counts the same (see `bootstrap.paired_bootstrap`). One training of each arm decides nothing, whatever
+    the lesions say. A comparison whose arms have not both run is left out.
+    """
+    metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
+    compared = dict(_comparisons(runs, analysis))
+    scales = {place: _scale_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in compared.items()}
+
+    def differences(place: tuple[str, str, str]) -> dict:
+        pairs = pairs_of_arms(compared[place], *place[1:], name)
+        return bootstrap.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
+        by_place = dict(zip(compared, pool.map(differences, compared), strict=True))
+    found = {(*place, metric): each for place, those in by_place.items() for metric, each in those.items()}
+    rows = []
+    for metric in metrics:
+        family = {key: value for key, value in found.items() if key[-1] == metric}
+        if not family:
+            continue
+        margin = analysis.margins[metric]
+        p_values = [
+            _holm(d.p_value() for d in family.values()),
+            _holm(d.p_equivalence(margin) for d in family.values()),
+        ]
+        for place, difference, *corrected in zip(family, family.values(), *p_values, strict=True):
+            names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
+            numbers = _numbers(difference, margin, *corrected)
+            rows.append(names | numbers | {"scale_at_most_0": scales[place[:-1]]})
+    return pd.DataFrame(rows)
+
+
+def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str, pd.DataFrame]:
+    """Of the parts that are alternatives, for each arm, seed and fold the run that its validation images prefer.
+
+    By the endpoint; of two alike runs the first. A place that not all of the parts have is left out. The column part
+    keeps where a run came from; the name of the whole is that of the parts. Nothing where a part has no run.
+    """
+    names = analysis.alternatives
+    if not names or not parts.keys() >= set(names):
+        return {}
+    place = ["backbone", "arm", "seed", "fold"]
+    runs = pd.concat([parts[name] for name in names])
+    runs = runs[runs.groupby(place)["part"].transform("nunique") == len(names)].reset_index(drop=True)
+    validation = [
+        score(read_predictions(run.folder, "validation"), run.classes)[analysis.endpoint] for run in runs.itertuples()
+    ]
+    best = runs.assign(validation=validation).groupby(place, sort=False)["validation"].idxmax()
+    return {" or ".join(names): runs.loc[best.to_numpy()].reset_index(drop=True)}
+
+
+def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) -> pd.DataFrame:
+    """The comparisons by other tests, each with its own idea of chance.
+
+    Columns: backbone, arm, reference; over runs, the mean difference of the endpoint with the interval and p-value of
+    the corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
+    standard deviations; and, of the first seed's networks, the images that only one arm calls correctly with McNemar's
+    mid-p (one image per lesion), and the AUC of melanoma against the rest with DeLong's p (lesion by lesion). A run's
+    score counts every image the same and is taken fold by fold, so the mean is not that of `comparisons_table`.
+    """
+    rows = []
+    for (backbone, arm, reference), paired in _comparisons(runs, analysis):
+        values = paired.pivot(index=["seed", "fold"], columns="arm", values=analysis.endpoint)
+        differences = (values[arm] - values[reference]).rename("difference").reset_index()
+        row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
+        if paired["fold"].nunique() > 1:
+            t = paired_tests.corrected_t(differences["difference"], _tested_per_trained(paired))
+            low, high = t.interval()
+            row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
+        if min(differences["seed"].nunique(), differences["fold"].nunique()) > 1:
+            spread = paired_tests.variance_components(differences, "difference")
+            row |= {f"sd_{name}": np.sqrt(value) for name, value in spread.items()}
+        rows.append(row | _first_seed_tests(paired, arm, reference, classes))
+    return pd.DataFrame(rows)
+
+
+def external_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Scores of each backbone and arm on the dataset's outside test set: means over the runs, and the images."""
+    metrics = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
+    rows = []
+    for run in runs.itertuples():
+        found = score(read_predictions(run.folder, "external"), run.classes)
+        rows.append(_place(run) | {"images": found["n_images"]} | {metric: found[metric] for metric in metrics})
+    return _means(rows)
+
+
+def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """How far the probabilities of each backbone and arm can be trusted: means over its runs.
+
+    Columns: backbone, arm, runs, brier, ece (expected calibration error), temperature (fitted on the validation images)
+    and ece after it; and for melanoma the sensitivity at a specificity of .9, with the threshold taken from the
+    validation images, beside the specificity that it has on the test images.
+    """
+    rows = []
+    melanoma = next((name for name in MELANOMA if name in classes), None)
+    for run in runs.itertuples():
+        test, validation = (read_predictions(run.folder, name) for name in ("test", "validation"))
+        temperature = calibration.fit_temperature(validation, classes)
+        cooled = calibration.apply_temperature(test, classes, temperature)
+        row = _place(run) | {
+            "brier": calibration.brier(test, classes),
+            "ece": calibration.expected_calibration_error(test, classes),
+            "temperature": temperature,
+            "ece_after": calibration.expected_calibration_error(cooled, classes),
+        }
+        if melanoma:
+            point = calibration.sensitivity_at_specificity(validation, test, classes, melanoma, SPECIFICITY)
+            row |= {"melanoma_sensitivity": point.sensitivity, "test_specificity": point.specificity}
+        rows.append(row)
+    return _means(rows)
+
+
+def reliability_curves(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """`calibration.reliability` of each part, backbone and arm over all its test predictions.
+
+    Columns: part, backbone, arm and those of `calibration.reliability`. A test set that chose the epoch is left out.
+    """
+    curves = []
+    for name, part in parts.items():
+        of_part = []
+        for (backbone, arm), rows in part[part["protocol"] != "released"].groupby(["backbone", "arm"]):
+            table = predictions_of(rows)
+            table["image_id"] += " " + table["seed"].astype(str)  # once per seed
+            found = calibration.reliability(table, part["classes"].iloc[0])
+            of_part.append(found.assign(part=name, backbone=backbone, arm=arm))
+        if of_part:
+            curves.append(tables.ordered(pd.concat(of_part)))
+    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+
+
+def scale_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The learned scale of the arm `paper` after training.
+
+    Columns: part, backbone, runs; its least, mean and largest value; at_most_0, the runs in which it ended there. Where
+    no feature is negative, nothing of the attended ones is then left (see `networks.learned_scale`).
+    """
+    rows = []
+    for name, part in parts.items():
+        for backbone, runs in part.dropna(subset="gamma").groupby("backbone", sort=False):
+            scale = runs["gamma"].astype(float)
+            row = {"part": name, "backbone": backbone, "runs": len(runs)}
+            row |= {"least": scale.min(), "mean": scale.mean(), "largest": scale.max()}
+            rows.append(row | {"at_most_0": int((scale <= 0).sum())})
+    return pd.DataFrame(rows)
+
+
+def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """How well melanoma is told from the rest: its AUC, means over the runs, and what an arm gains over the baseline.
+
+    Columns: part, backbone, arm, auc; gain with low and high, for other lesions and other trainings; of how many seeds,
+    and in how many the gain is above 0. Without a class of melanoma, or without a baseline, there are no rows.
+    """
+    cases = []
+    for name, part in parts.items():
+        melanoma = next((each for each in MELANOMA if each in part["classes"].iloc[0]), None)
+        for (backbone, arm), runs in part.groupby(["backbone", "arm"], sort=False):
+            paired = complete(part[part["backbone"] == backbone], (arm, "baseline"))
+            if melanoma and arm != "baseline" and len(paired):
+                auc = np.mean([found[melanoma]["auc"] for found in runs["per_class"]])
+                cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, melanoma))
+
+    def row(place: dict, paired: pd.DataFrame, melanoma: str) -> dict:
+        gains = _auc_gains(paired, place["arm"], "baseline", melanoma)
+        gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
+        found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
+        return place | found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(row, *zip(*cases, strict=True))) if cases else []
+    return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", "gain", "low", "high", "seeds", "seeds_above"])
+
+
+def verdicts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame:
+    """What a study found, for reading: one row per part and comparison of `answers`, by one metric.
+
+    Columns: part, backbone, arm, reference, points (the difference, hundredths) with points_low and points_high,
+    verdict, remarks (see `remarks`), seeds, images, lesions.
+    """
+    rows = pd.concat([table[table["metric"] == metric].assign(part=name) for name, table in answers.items()])
+    for name, column in (("points", "difference"), ("points_low", "low"), ("points_high", "high")):
+        rows[name] = 100 * rows[column]
+    rows["remarks"] = [", ".join(remarks(row)) for row in rows.itertuples()]
+    of_place, found = ["part", "backbone", "arm", "reference"], ["points", "points_low", "points_high", "verdict"]
+    return rows[[*of_place, *found, "remarks", "seeds", "images", "lesions"]].reset_index(drop=True)
+
+
+def remarks(row) -> list[str]:
+    """What a reader must know beside the verdict of a row of `comparisons_table`.
+
+    *size open*: decided, but the interval also holds differences too small to matter; a unit that its learned scale
+    has silenced; one training of each arm, so that the interval is for other lesions only and nothing is decided.
+    """
+    found = []
+    decided = row.verdict in (SUPPORTED, NOT_SUPPORTED)
+    if decided and min(abs(row.low), abs(row.high)) < row.margin:
+        found.append("size open")
+    if row.scale_at_most_0:
+        found.append(f"unit silent in {row.scale_at_most_0} runs")
+    if row.seeds == 1:
+        found.append("one training each")
+    return found
+
+
+def finding(row) -> str:
+    """One row of `comparisons_table` in words: the verdict, the difference in points, what it rests on."""
+    seeds = f"{row.seeds} seeds" if row.seeds > 1 else "one training each, so the interval is for other lesions only"
+    points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+    rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
+    differs = f"{LABELS[row.metric].capitalize()} differs by {points}, {rests_on}"
+    at_most_0 = row.scale_at_most_0
+    scale = f" The learned scale of its unit ended at or below 0 in {at_most_0} runs." if at_most_0 else ""
+    return f"{row.arm} against {row.reference}: {row.verdict}. {differs}.{scale}"
+
+
+def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """(backbone, arm, reference) and the runs of both arms, for every comparison whose arms have both run."""
+    for backbone in (name for name in BACKBONES if name in set(runs["backbone"])):
+        for arm, reference in analysis.comparisons:
+            paired = complete(runs[runs["backbone"] == backbone], (arm, reference))
+            if len(paired):
+                yield (backbone, arm, reference), paired
+
+
+def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> pd.DataFrame:
+    """image_id, lesion_id, seed and the image's contribution to the difference in AUC of its seed and fold: `gain`."""
+    one, other = (
+        predictions_of(runs[runs["arm"] == each]).sort_values(["seed", "fold", "image_id"], ignore_index=True)
+        for each in (arm, reference)
+    )
+    gain = [
+        paired_tests.auc_contributions(one["label"][rows] == positive, one[positive][rows], other[positive][rows])
+        for rows in one.groupby(["seed", "fold"]).groups.values()
+    ]
+    return one[["image_id", "lesion_id", "seed"]].assign(gain=np.concatenate(gain))
+
+
+def _scale_at_most_0(runs: pd.DataFrame) -> str:
+    scales = runs["gamma"].dropna() if "gamma" in runs else ()
+    count = sum(scale <= 0 for scale in scales)
+    return f"{count} of {len(scales)}" if count else ""
+
+
+def _place(run) -> dict[str, str]:
+    return {"backbone": run.backbone, "arm": run.arm}
+
+
+def _means(rows: list[dict]) -> pd.DataFrame:
+    """Means over the runs of each backbone and arm, in their order, with the number of runs."""
+    groups = pd.DataFrame(rows).groupby(["backbone", "arm"])
+    table = groups.mean().reset_index()
+    table.insert(2, "runs", groups.size().to_numpy())
+    return tables.ordered(table)
+
+
+def _holm(p_values: Iterable[float]) -> list[float]:
+    return holm(list(p_values)).tolist()
+
+
+def _numbers(difference, margin: float, p_value: float, p_equivalence: float) -> dict:
+    low, high = difference.interval()
+    found = verdict(difference, margin, p_value=p_value, p_equivalence=p_equivalence)
+    return {
+        "seeds": difference.seeds,
+        "images": difference.images,
+        "lesions": difference.lesions,
+        "difference": difference.estimate,
+        "low": low,
+        "high": high,
+        "p_holm": p_value,
+        "margin": margin,
+        "p_equivalence_holm": p_equivalence,
+        "verdict": found if difference.seeds > 1 else UNDECIDED,
+    }
+
+
+def _tested_per_trained(runs: pd.DataFrame) -> float:
+    """Images tested in a run over images trained on, means over the runs of whole seeds of the protocol `clean`."""
+    tested = runs["n_images"].mean()
+    chosen_by = np.mean([len(read_predictions(folder, "validation")) for folder in runs["folder"]])
+    return tested / (tested * runs["split_folds"].iloc[0] - tested - chosen_by)
+
+
+def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Sequence[str]) -> dict:
+    """McNemar on one image of each lesion, as it wants independent ones, and DeLong on all, lesion by lesion."""
+    first = runs[runs["seed"] == runs["seed"].min()]
+    one, other = (
+        predictions_of(first[first["arm"] == each]).sort_values("image_id", ignore_index=True)
+        for each in (arm, reference)
+    )
+    single = ~one["lesion_id"].duplicated()
+    called = [np.asarray(classes)[table[list(classes)].to_numpy().argmax(axis=1)] for table in (one, other)]
+    counts = paired_tests.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
+    found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}
+    found["p_mcnemar"] = counts.p_value
+    melanoma = next((name for name in MELANOMA if name in classes), None)
+    positive = one["label"] == melanoma
+    lesions, others = (set(one["lesion_id"][kind]) for kind in (positive, ~positive))
+    if min(len(lesions), len(others)) > 1 and not lesions & others:  # identifiers of patients may hold both
+        auc = paired_tests.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
+        found |= {"melanoma_auc_difference": auc.estimate, "p_delong": auc.p_value()}
+    return found

@@ -1,0 +1,382 @@
+"""The figures of the notebooks. Every function returns a matplotlib figure and draws nothing by itself."""
+
+import io
+import math
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from soft_attention.vocabulary import BACKBONES
+
+MAP_COLOURS = "magma"
+TIMES_UNIFORM = 4.0  # top of the colour scale of attention: four times the weight of a uniform map
+WAY_COLOURS = {
+    "attention": "#c8553d",
+    "Grad-CAM": "#4c6a92",
+    "Grad-CAM of the baseline": "#9db4cc",
+    "randomised unit": "#d9a441",
+    "centred Gaussian": "#3f7d5c",
+    "uniform": "#b0b0b0",
+}
+ARM_COLOURS = {"baseline": "#8d99ae", "control": "#b08968", "released": "#c8553d", "paper": "#4c6a92"}
+
+plt.style.use(Path(__file__).with_name("study.mplstyle"))
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file; it is closed."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    plt.close(figure)
+    return content.getvalue()
+
+
+def class_counts(table: pd.DataFrame, classes: Sequence[str], title: str) -> Figure:
+    """Images and lesions per class, on a logarithmic axis."""
+    images = table["label"].value_counts().reindex(classes)
+    lesions = table.groupby("label")["lesion_id"].nunique().reindex(classes)
+    figure, axes = plt.subplots(figsize=(7.5, 0.42 * len(classes) + 1.2))
+    place = np.arange(len(classes))
+    for counts, name, offset in ((images, "images", -0.2), (lesions, "lesions", 0.2)):
+        bars = axes.barh(place + offset, counts, height=0.38, label=name)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
+    axes.set(yticks=place, yticklabels=classes, xscale="log", xlabel="count (logarithmic)", title=title)
+    axes.invert_yaxis()
+    axes.legend(loc="lower right")
+    return figure
+
+
+def gallery(
+    images: Sequence[np.ndarray], captions: Sequence[str], title: str, masks: Sequence[np.ndarray | None] = ()
+) -> Figure:
+    """A row of images with captions; a mask is drawn as its outline."""
+    figure, row = plt.subplots(1, len(images), figsize=(1.65 * len(images), 2.2), squeeze=False)
+    for index, (axes, image, caption) in enumerate(zip(row[0], images, captions, strict=True)):
+        _picture(axes, image, masks[index] if index < len(masks) else None)
+        axes.set_title(caption, fontsize=9, fontweight="normal", loc="center")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def curves(history: pd.DataFrame, best: int, title: str, selecting: str) -> Figure:
+    """Loss and accuracy over the epochs, with the selected epoch."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
+    epochs = history["epoch"]
+    left.plot(epochs, history["loss"], marker=".", label="training")
+    left.plot(epochs, history[f"{selecting}_loss"], marker=".", label=selecting)
+    left.set(title=title, xlabel="epoch", ylabel="cross-entropy (nats)")
+    right.plot(epochs, history[f"{selecting}_accuracy"], marker=".", label=f"{selecting}: accuracy")
+    right.plot(epochs, history[f"{selecting}_balanced_accuracy"], marker=".", label=f"{selecting}: balanced accuracy")
+    right.set(xlabel="epoch", ylabel="share of images", ylim=(0, 1))
+    for axes in (left, right):
+        axes.axvline(best, color="0.5", linestyle=":", label="selected epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(fontsize=8)
+    return figure
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
+    """Counts, coloured by the share of the true class."""
+    counts = np.asarray(matrix)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = plt.subplots(figsize=(0.62 * len(classes) + 2.4, 0.5 * len(classes) + 1.6))
+    names = {"xticklabels": classes, "yticklabels": classes, "cbar_kws": {"label": "share of the true class"}}
+    sns.heatmap(share, annot=counts, fmt="d", cmap="Blues", vmin=0, vmax=1, ax=axes, **names)
+    axes.set(title=title, xlabel="predicted", ylabel="true")
+    axes.tick_params(rotation=0)
+    plt.setp(axes.get_xticklabels(), rotation=45, ha="right")
+    return figure
+
+
+def attention_panel(
+    images: np.ndarray,
+    captions: Sequence[str],
+    maps: np.ndarray,
+    cams: np.ndarray,
+    masks: Sequence[np.ndarray | None],
+    title: str,
+    heads: int = 2,
+) -> Figure:
+    """One row per image: the image with its lesion, the summed map, the strongest heads, Grad-CAM.
+
+    Args:
+        images: uint8 `(N, S, S, 3)`.
+        captions: one per image.
+        maps: attention `(N, K, H, W)`, each map summing to 1.
+        cams: Grad-CAM `(N, h, w)`, at least 0.
+        masks: lesion masks `(S, S)` or None.
+        title: of the figure.
+        heads: how many of the heads with the highest peak are shown.
+
+    Attention is coloured on one fixed scale: 0 to four times the weight that a uniform map gives a cell.
+    """
+    columns = [
+        "image and lesion",
+        "attention, all heads",
+        *(f"head, rank {k + 1}" for k in range(heads)),
+        "Grad-CAM",
+    ]
+    figure, grid = plt.subplots(
+        len(images), len(columns), figsize=(1.75 * len(columns), 1.8 * len(images) + 0.9), squeeze=False
+    )
+    cells = maps.shape[2] * maps.shape[3]
+    for row, image in enumerate(images):
+        strongest = np.argsort(-maps[row].max(axis=(1, 2)))[:heads]
+        layers = [maps[row].mean(axis=0) * cells, *(maps[row, k] * cells for k in strongest)]
+        _picture(grid[row, 0], image, masks[row])
+        grid[row, 0].set_ylabel(captions[row], rotation=0, ha="right", va="center", fontsize=9)
+        for axes, layer in zip(grid[row, 1:], layers, strict=False):
+            shown = _overlay(axes, image, layer, TIMES_UNIFORM)
+        _overlay(grid[row, -1], image, cams[row], max(float(cams[row].max()), 1e-12))
+    for axes, name in zip(grid[0], columns, strict=True):
+        axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
+    figure.colorbar(shown, ax=grid, shrink=0.6, location="bottom", aspect=50, label="attention, times a uniform map")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def one_look(look, classes: Sequence[str], mask: np.ndarray | None, title: str, heads: int = 2) -> Figure:
+    """What a network makes of one image: its probabilities, and where it looks; colours as in `attention_panel`.
+
+    `look`: from `exploring.look`.
+    """
+    strongest = np.argsort(-look.heads.max(axis=(1, 2)))[:heads]
+    cells = look.heads[0].size
+    layers = {"attention, all heads": look.heads.mean(axis=0) * cells}
+    layers |= {f"head, rank {rank + 1}": look.heads[head] * cells for rank, head in enumerate(strongest)}
+    figure, row = plt.subplots(
+        1, 3 + len(layers), figsize=(2.1 * (3 + len(layers)), 2.6), width_ratios=[1] * (2 + len(layers)) + [1.3]
+    )
+    _picture(row[0], look.image, mask)
+    row[0].set_title("image", fontsize=9, fontweight="normal", loc="center")
+    for axes, (name, layer) in zip(row[1:], layers.items(), strict=False):
+        _overlay(axes, look.image, layer, TIMES_UNIFORM)
+        axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
+    _overlay(row[-2], look.image, look.cam, max(float(look.cam.max()), 1e-12))
+    row[-2].set_title("Grad-CAM", fontsize=9, fontweight="normal", loc="center")
+    bars = row[-1].barh(classes, look.probabilities, color="#9db4cc")
+    bars[int(look.probabilities.argmax())].set_color(ARM_COLOURS["paper"])
+    row[-1].set(xlim=(0, 1), xlabel="probability")
+    row[-1].invert_yaxis()
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def mean_maps(maps: Mapping[str, np.ndarray], title: str, columns: int = 6) -> Figure:
+    """Average maps `(H, W)`, each scaled to a mean of 1: where a method looks on average. Shows no photo."""
+    figure, panels = _panels(maps, (1.9, 2.1), title, columns)
+    for axes, values in zip(panels, maps.values(), strict=True):
+        shown = axes.imshow(values / max(values.mean(), 1e-12), cmap=MAP_COLOURS, vmin=0, vmax=TIMES_UNIFORM)
+        axes.set(xticks=[], yticks=[])
+    figure.colorbar(shown, ax=panels, shrink=0.6, aspect=40, location="bottom", label="times a uniform map")
+    return figure
+
+
+def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) -> Figure:
+    """One score per image for each way to look (column `map`), as boxes."""
+    order = list(dict.fromkeys(scores["map"]))
+    figure, axes = plt.subplots(figsize=(7, 0.5 * len(order) + 1.2))
+    sns.boxplot(scores, x=metric, y="map", order=order, ax=axes, color="#c9d3e0", width=0.6, fliersize=2)
+    axes.set(title=title, xlabel=label, ylabel="", xlim=(0, 1))
+    return figure
+
+
+def iou_plot(curves: pd.DataFrame, title: str) -> Figure:
+    """How far the highest places of a map are the lesion: a panel per part, backbone and arm, a line per way to look.
+
+    `curves`: from `attention_tables.iou_table`.
+    """
+    arms = by_panel(curves, ("part", "backbone", "arm"))
+    kept = [name for name in curves if name.startswith("0.")]
+    shares = [100 * (1 - float(quantile)) for quantile in kept]
+    figure, panels = _panels(arms, (2.4, 2.3), title, sharey=True)
+    for axes, ways in zip(panels, arms.values(), strict=True):
+        for way in ways.itertuples():
+            line = {"color": WAY_COLOURS.get(way.map, "0.5"), "linewidth": 2.2 if way.map == "attention" else 1.2}
+            axes.plot(shares, ways.loc[way.Index, kept], marker=".", label=way.map, **line)
+        axes.set_ylim(0, None)
+    figure.supxlabel("highest pixels of the map that count (%)", fontsize=10)
+    figure.supylabel("mean IoU with the lesion", fontsize=10)
+    _legend(figure, panels)
+    return figure
+
+
+def learning_curves(losses: pd.DataFrame, title: str) -> Figure:
+    """The loss over the epochs: a panel per part and backbone, a colour per arm.
+
+    Where an arm was trained several times, each training is a faint line and their mean the strong one.
+
+    `losses`: from `load.load_losses`.
+    """
+    parts = by_panel(losses, ("part", "backbone"))
+    figure, panels = _panels(parts, (2.4, 2.3), title)
+    for axes, runs in zip(panels, parts.values(), strict=True):
+        for arm, colour in ARM_COLOURS.items():
+            trainings = [run for _, run in runs[runs["arm"] == arm].groupby(["seed", "fold"])]
+            for run in trainings if len(trainings) > 1 else ():
+                axes.plot(run["epoch"], run["loss"], color=colour, alpha=0.2, linewidth=0.7)
+            if trainings:
+                mean = pd.concat(trainings).groupby("epoch")["loss"].mean()
+                axes.plot(mean.index, mean, color=colour, marker=".", label=arm)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("loss (nats)", fontsize=10)
+    _legend(figure, panels)
+    return figure
+
+
+def interval_plot(rows: pd.DataFrame, label: str, title: str) -> Figure:
+    """Point and interval per row: columns `name`, `arm`, `value`, `low`, `high`."""
+    figure, axes = plt.subplots(figsize=(7.5, 0.34 * len(rows) + 1.3))
+    place = np.arange(len(rows))
+    for arm, part in rows.assign(place=place).groupby("arm", sort=False):
+        width = np.abs([part["value"] - part["low"], part["high"] - part["value"]])
+        axes.errorbar(
+            part["value"],
+            part["place"],
+            xerr=width,
+            fmt="o",
+            capsize=3,
+            color=ARM_COLOURS.get(arm, "0.3"),
+            label=arm,
+        )
+    axes.set(yticks=place, yticklabels=rows["name"], xlabel=label, title=title)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
+    """Differences of arms in points with their intervals, part by part; the band is what counts as no difference.
+
+    `verdicts`: from `comparison.verdicts`. A mark is open where the comparison is no test of attention: one training of
+    each arm, or a silent unit.
+    """
+    heading = verdicts["part"] != verdicts["part"].shift()
+    place = np.arange(len(verdicts)) + 1.3 * heading.cumsum()
+    figure, axes = plt.subplots(figsize=(9, 0.26 * (place.max() + 1) + 1.2))
+    axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"within ±{100 * margin:g}: counts as none")
+    axes.axvline(0, color="0.4", linewidth=1)
+    for arm in verdicts["arm"].unique():
+        axes.plot([], [], "o", color=ARM_COLOURS[arm], label=arm)
+    for row, height in zip(verdicts.itertuples(), place, strict=True):
+        width = [[row.points - row.points_low], [row.points_high - row.points]]
+        is_open = "silent" in row.remarks or "one training" in row.remarks
+        style = {"color": ARM_COLOURS[row.arm]} | ({"markerfacecolor": "white"} if is_open else {})
+        axes.errorbar(row.points, height, xerr=width, fmt="o", capsize=3, **style)
+    for part, height in zip(verdicts["part"][heading], place[heading], strict=True):
+        axes.annotate(part, (0.01, height - 1), xycoords=("axes fraction", "data"), fontweight="bold", va="center")
+    several = verdicts["backbone"].nunique() > 1
+    names = (verdicts["backbone"] + ": " if several else "") + verdicts["arm"] + " - " + verdicts["reference"]
+    axes.set(yticks=place, yticklabels=names, ylim=(place.max() + 0.7, place.min() - 1.6), xlabel=label)
+    axes.set_title("Differences between arms, with 95 % intervals (open mark: no test of attention)")
+    axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+def reliability_plot(curves: pd.DataFrame, title: str) -> Figure:
+    """Accuracy beside confidence of each arm, one panel per part and backbone; the diagonal is honest.
+
+    `curves`: from `comparison.reliability_curves`.
+    """
+    parts = by_panel(curves.dropna(), ("part", "backbone"))
+    figure, panels = _panels(parts, (2.4, 2.5), title, sharey=True)
+    for axes, arms in zip(panels, parts.values(), strict=True):
+        axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="as sure as right")
+        for arm, table in arms.groupby("arm", sort=False):
+            place = table["confidence"], table["accuracy"]
+            axes.plot(*place, marker="o", markersize=3, color=ARM_COLOURS[arm], label=arm)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+    figure.supxlabel("confidence of the called class", fontsize=10)
+    figure.supylabel("share called correctly", fontsize=10)
+    _legend(figure, panels)
+    return figure
+
+
+def ledger_plot(
+    entries: pd.DataFrame, metrics: Sequence[str], title: str, published: Mapping[str, float] | None = None
+) -> Figure:
+    """Entries of the bias ledger in points, one panel per metric; an open mark has a spread, no interval.
+
+    `published`: for some of the metrics a published number of points, drawn as a line to compare.
+    """
+    size = (3 * len(metrics) + 4, 0.42 * len(entries) + 1.3)
+    figure, row = plt.subplots(1, len(metrics), figsize=size, sharex=True, sharey=True)
+    place = np.arange(len(entries))
+    for axes, metric in zip(row, metrics, strict=True):
+        axes.axvline(0, color="0.4", linewidth=1)
+        if metric in (published or {}):
+            line = {"color": "#b5442e", "linewidth": 1, "linestyle": "--"}
+            axes.axvline(published[metric], label="largest published gain", **line)
+        for kind, part in entries.assign(place=place).groupby("range"):
+            width = np.abs([part[metric] - part[f"{metric}_low"], part[f"{metric}_high"] - part[metric]])
+            style = {"fmt": "o", "capsize": 3, "color": "#27567b"}
+            style["markerfacecolor"] = "#27567b" if kind.endswith("interval") else "white"
+            axes.errorbar(part[metric], part["place"], xerr=width, label=kind, **style)
+        axes.set_title(metric.replace("_", " "), fontsize=9, fontweight="normal", loc="center")
+        axes.set_xlabel("points")
+    several = entries["backbone"].nunique() > 1
+    row[0].set(yticks=place, yticklabels=(entries["backbone"] + ": " if several else "") + entries["entry"])
+    _legend(figure, row)
+    row[0].invert_yaxis()
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def by_panel(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The rows of each panel of a figure, by its title: what of `columns`, part first, is not the same everywhere."""
+    telling = [name for name in columns if table[name].nunique() > 1] or columns[1:]
+    panels = {}
+    for key, rows in table.groupby(list(columns), sort=False):
+        words = dict(zip(columns, key, strict=True))
+        words["backbone"] = BACKBONES[words["backbone"]].title
+        panels["\n".join(words[name] for name in telling)] = rows
+    return panels
+
+
+def _panels(
+    names: Collection[str], size: tuple[float, float], title: str, columns: int = 4, **shared
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each of its `names`, row by row, each of `size` (inches)."""
+    columns = min(columns, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(size[0] * columns + 1, size[1] * rows + 0.5), squeeze=False, **shared
+    )
+    for axes in grid.flat[len(names) :]:
+        axes.remove()
+    panels = list(grid.flat[: len(names)])
+    for axes, name in zip(panels, names, strict=True):
+        axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure, panels
+
+
+def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One legend beside the panels, of all that is drawn in any of them."""
+    drawn = {label: mark for axes in panels for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(drawn.values(), drawn, fontsize=8, loc="outside right upper")
+
+
+def _picture(axes: Axes, image: np.ndarray, mask: np.ndarray | None = None) -> None:
+    axes.imshow(image)
+    if mask is not None and 0 < mask.mean() < 1:
+        axes.contour(mask, levels=[0.5], colors="#39ff88", linewidths=1)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def _overlay(axes: Axes, image: np.ndarray, values: np.ndarray, top: float):
+    height, width = image.shape[:2]
+    axes.imshow(image)
+    shown = axes.imshow(values, cmap=MAP_COLOURS, vmin=0, vmax=top, alpha=0.6, extent=(0, width, height, 0))
+    axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
+    axes.spines[:].set_visible(False)
+    return shown

@@ -1,0 +1,208 @@
+"""Writes the main result into the README from the kept runs: `python -m soft_attention.report.results_page`."""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from soft_attention import files, paths
+from soft_attention.evaluation.metrics import LABELS
+from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED
+from soft_attention.report import attention_tables, comparison, ledger
+from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
+from soft_attention.study.config import Study
+from soft_attention.vocabulary import BACKBONES
+
+STUDY = "cpu"
+BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
+OUTSIDE = ", ISIC 2018 test set"
+BASELINE = "baseline"
+DECIDED = (SUPPORTED, NOT_SUPPORTED)
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def main_result(study: str = STUDY) -> str:
+    """The answer of a study as Markdown: how far it is, verdicts with their scale, the ledger, where the networks look.
+
+    One row per part that compares arms, one for its outside test set if it has one, and one for parts among which
+    validation images choose.
+    """
+    plan = Study.load(study)
+    parts = by_part(load_runs(plan))
+    answers = comparison.answers(parts, plan.analysis)
+    outside = comparison.answers(parts, plan.analysis, "external")
+    tables = {}
+    for name in answers:
+        tables |= {name: answers[name]} | ({name + OUTSIDE: outside[name]} if name in outside else {})
+    tables |= comparison.answers(comparison.preferred(parts, plan.analysis), plan.analysis)
+    finished = f"{sum(map(len, parts.values()))} of the {len(plan.runs())} runs of the study `{study}` are finished."
+    missing = unfinished(plan, {name: parts[name] for name in answers})
+    lines = [
+        finished + (f" Verdicts of unfinished parts are interim: {', '.join(missing)} runs." if missing else ""),
+        "",
+        f"Differences of {LABELS[plan.analysis.endpoint]} in points (hundredths), with their 95 % interval:",
+        "",
+        *_difference_lines(tables, parts, plan),
+        "",
+        *_test_lines(parts, plan),
+        *_decided_lines(tables, plan),
+        *_melanoma_lines({name: parts[name] for name in answers}),
+        *_ledger_lines(parts),
+        "Share of the map's weight that falls on the lesion:",
+        "",
+        *_attention_lines(load_attention(plan), comparison.scale_table(parts)),
+    ]
+    return "\n".join(lines)
+
+
+def replace_main_result(text: str, result: str) -> str:
+    """`text` with `result` between the two marks; ValueError if a mark is missing."""
+    before, _, rest = text.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{result}\n{END}{after}"
+
+
+def _difference_lines(tables: Tables, parts: Tables, plan: Study) -> list[str]:
+    compared = list(plan.analysis.comparisons)
+    lines = [
+        f"| part of the study | {' | '.join(f'{arm} - {reference}' for arm, reference in compared)} |",
+        "|---" * (1 + len(compared)) + "|",
+    ]
+    for name, table in tables.items():
+        cells = dict.fromkeys(compared, "not run")
+        for row in table[table["metric"] == plan.analysis.endpoint].itertuples():
+            cells[row.arm, row.reference] = _cell(row)
+        lines.append(f"| {_part(name, parts)} | {' | '.join(cells.values())} |")
+    return lines
+
+
+def _part(name: str, parts: Tables) -> str:
+    if name.endswith(OUTSIDE):
+        return f"`{name.removesuffix(OUTSIDE)}`{OUTSIDE}"
+    if name not in parts:
+        return (
+            f"`{name.replace(' or ', '` or `')}`<br><sub>for each run the one that its validation images prefer</sub>"
+        )
+    return f"`{name}`<br><sub>{_scale(parts[name])}</sub>"
+
+
+def _cell(row) -> str:
+    found = _interval(100 * row.difference, 100 * row.low, 100 * row.high)
+    return ", ".join([found, f"**{row.verdict}**", *comparison.remarks(row)])
+
+
+def _test_lines(parts: Tables, plan: Study) -> Iterator[str]:
+    """The primary comparison, the first one of the first part, by the more conservative test over runs."""
+    runs = next(iter(parts.values()))
+    tests = comparison.tests_table(runs, runs["classes"].iloc[0], plan.analysis)
+    arm, reference = plan.analysis.comparisons[0]
+    for row in tests[(tests["arm"] == arm) & (tests["reference"] == reference)].itertuples():
+        if "p" in tests:
+            found = _interval(100 * row.difference, 100 * row.low, 100 * row.high)
+            yield "Every lesion counts the same. The first of these by a more conservative test, the"
+            yield f"corrected t-test of {row.runs} runs, where every image counts the same: {found}, p = {row.p:.3f}."
+            yield ""
+
+
+def _decided_lines(tables: Tables, plan: Study) -> Iterator[str]:
+    """The other metrics, where something is decided on the unit as released."""
+    for metric in plan.analysis.margins:
+        found = [
+            f"`{name.removesuffix(OUTSIDE)}`{OUTSIDE * name.endswith(OUTSIDE)} {_cell(row)}"
+            for name, table in tables.items()
+            for row in table[table["metric"] == metric].itertuples()
+            if (row.arm, row.reference) == ("released", BASELINE) and row.verdict in DECIDED
+        ]
+        if metric != plan.analysis.endpoint and found:
+            yield f"{metric.replace('_', ' ').capitalize()} of the unit as released, where decided: {'; '.join(found)}."
+            yield ""
+
+
+def _melanoma_lines(parts: Tables) -> Iterator[str]:
+    """A table of how much better melanoma is told from the rest than by the baseline; nothing without such a class."""
+    gains = comparison.melanoma_table(parts).set_index(["part", "arm"])
+    arms = [arm for arm in ("released", "paper", "control") if arm in gains.index.get_level_values("arm")]
+    if not arms:
+        return
+    yield "Melanoma told from the rest: points of AUC above the baseline, with the 95 % interval, and in how many seeds"
+    yield "the gain is above 0:"
+    yield ""
+    yield f"| part of the study | {' | '.join(arms)} |"
+    yield "|---" * (len(arms) + 1) + "|"
+    for part in gains.index.get_level_values("part").unique():
+        cells = [_gain(gains.loc[part, arm]) if (part, arm) in gains.index else "not run" for arm in arms]
+        yield f"| `{part}` | {' | '.join(cells)} |"
+    yield ""
+
+
+def _gain(row: pd.Series) -> str:
+    points = _interval(100 * row["gain"], 100 * row["low"], 100 * row["high"])
+    return f"{points}, {row['seeds_above']:.0f} of {row['seeds']:.0f}"
+
+
+def _ledger_lines(parts: Tables) -> list[str]:
+    """What moves attention's gain, from the bias ledger, beside the published gain."""
+    entries = ledger.ledger(parts)
+    if entries.empty:
+        return []
+    metrics = ("weighted_precision", "accuracy")
+    names = [name.replace("_", " ") for name in metrics]
+    lines = [
+        "What attention gains, and what a choice adds to that (the luck of a draw is the gain itself, "
+        f"{ledger.SPREAD}); every image counts the same, as in the paper. Published: {ledger.published_gain_text()}:",
+        "",
+        f"| points | {' | '.join(names)} |",
+        f"|---|{'---|' * len(names)}",
+    ]
+    for row in entries[entries["moves"] == ledger.GAIN].to_dict("records"):
+        ends = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in metrics]
+        lines.append(f"| {row['entry']} | {' | '.join(_interval(*each) for each in ends)} |")
+    return [*lines, ""]
+
+
+def _attention_lines(attention: pd.DataFrame, scales: pd.DataFrame) -> list[str]:
+    """A table of the energy inside the lesion of each arm's attention, beside what it must beat; empty without runs."""
+    if attention.empty:
+        return []
+    ways = ["attention", "uniform", "randomised unit", "centred Gaussian"]
+    names = ["part of the study", "arm", "images", *ways, "attention - Gaussian"]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    energy = attention.pivot_table("energy", ["part", "arm"], "map")
+    silent = set(scales[scales["at_most_0"] == scales["runs"]]["part"])
+    for row in attention_tables.lift_table(attention).itertuples():
+        shares = energy.loc[(row.part, row.arm), ways]
+        lift = _interval(row.attention_lift, row.attention_lift_low, row.attention_lift_high, 3)
+        arm = row.arm + ", silent" * (row.arm == "paper" and row.part in silent)
+        cells = [f"`{row.part}`", arm, f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _scale(part: pd.DataFrame) -> str:
+    """What a number of this part rests on, in a line."""
+    first = part.iloc[0]
+    seeds, folds = part["seed"].nunique(), part["fold"].nunique()
+    trainings = f"{seeds} seed{'s' * (seeds > 1)}{f' x {folds} folds' * (folds > 1)}"
+    chosen = ", epoch chosen on the test images" * (first.protocol == "released")
+    balanced = part[part["arm"] == BASELINE]["balanced_accuracy"].mean()
+    return (
+        f"{first.dataset}, {BACKBONES[first.backbone].title}, {first.scale}; protocol {first.protocol}{chosen}, "
+        f"{trainings}; images: {first.images}; baseline {balanced:.3f}"
+    )
+
+
+def _interval(value: float, low: float, high: float, digits: int = 1) -> str:
+    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+
+
+def main() -> None:
+    readme = paths.ROOT / "README.md"
+    text = replace_main_result(readme.read_text(), main_result())
+    with files.atomic(readme) as temporary:
+        temporary.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""What a run writes into its folder, and the network read back from it."""
+
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+
+from soft_attention import files, paths
+from soft_attention.data.manifest import Dataset
+from soft_attention.errors import StudyError
+from soft_attention.files import named_if_damaged, write_json, write_table
+from soft_attention.model.networks import learned_scale
+from soft_attention.study.config import Run
+from soft_attention.study.folder import changes, predictions_file, read_history
+
+PACKAGES = (
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "torch",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "pillow",
+)
+
+
+def open_run_folder(run: Run) -> Path:
+    """The run's folder with its `params.json`, ready to train in or to resume.
+
+    Raises:
+        StudyError: the folder holds a finished run, or one with other parameters. Neither is overwritten, except in
+            the smoke study, whose runs are there to be played with.
+    """
+    folder, file = run.folder, run.folder / "params.json"
+    if file.exists() and (changed := changes(run, folder)):
+        if run.study != "smoke":
+            raise StudyError(
+                f"{folder} holds a run with other parameters ({changed}): remove it or give the study another name"
+            )
+        _empty(folder)
+    elif (folder / "metrics.json").exists():
+        if run.study != "smoke":
+            raise StudyError(f"{folder} holds this run, finished: remove it to train it again")
+        _empty(folder)
+    with files.atomic(file) as temporary:
+        temporary.write_text(run.model_dump_json(indent=2) + "\n")
+    return folder
+
+
+def _empty(folder: Path) -> None:
+    """Remove what a run left, but not what whoever executes its notebook now holds open: the lock, notebook and log."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != ".lock" and not path.name.startswith("notebook.failed."):
+            path.unlink(missing_ok=True)
+
+
+def write_run(
+    run: Run,
+    folder: Path,
+    dataset: Dataset,
+    split_hash: str,
+    network: keras.Model,
+    predictions: Mapping[str, pd.DataFrame],
+    metrics: dict[str, Any],
+) -> None:
+    """Write what a trained run leaves, then `metrics.json`: the run is complete, and its checkpoints are removed.
+
+    `predictions` holds a table for `test`, which becomes `predictions.parquet`, and for each other NAME one that
+    becomes `predictions-NAME.parquet`.
+    """
+    with files.atomic(folder / "model.keras") as temporary:
+        network.save(temporary)
+    for name, table in predictions.items():
+        write_table(folder / predictions_file(name), table)
+    write_json(folder / "environment.json", environment(run, dataset, split_hash, read_history(folder)))
+    write_json(folder / "metrics.json", metrics | {"gamma": learned_scale(network)})
+    for file in folder.glob("*.weights.h5"):
+        file.unlink()
+
+
+def load_network(folder: Path) -> keras.Model:
+    """The trained network of a finished run; StudyError if it is not there."""
+    file = folder / "model.keras"
+    if not file.exists():
+        raise StudyError(f"{file} is not there (git keeps no networks): remove {folder} and train that run again")
+    with named_if_damaged(file, folder):
+        return keras.saving.load_model(file, compile=False)
+
+
+def environment(run: Run, dataset: Dataset, split_hash: str, history: pd.DataFrame) -> dict[str, Any]:
+    """Where, with what and from what a run came: versions, hardware, code, data, time and memory."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {
+        "python": platform.python_version(),
+        "backend": keras.backend.backend(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "platform": platform.platform(terse=True),
+        "processor": _processor(),
+        "devices": _devices(),
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_changed": bool(_git("status", "--porcelain", "--untracked-files=no", "lib", "notebooks")),
+        "images": dataset.images,
+        "dataset_manifest": dataset.manifest_hash,
+        "pixel_sha256": dataset.pixel_hashes,
+        "split_manifest": split_hash,
+        "weights": run.weights or "random",
+        "scale": run.scale,
+        "training_seconds": round(float(history["seconds"].sum()), 1),
+        "peak_memory_mib": round(peak / 2**20),
+    }
+
+
+def _devices() -> list[str]:
+    if keras.backend.backend() == "torch":  # for which Keras lists none
+        import torch
+
+        return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] or ["cpu"]
+    return [str(device) for device in keras.distribution.list_devices()]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except Exception:
+        return None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,57 @@
+"""The run folder: what lies in it under which name, and what both who writes and who reads it must know."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from soft_attention.errors import StudyError
+from soft_attention.files import read_json
+from soft_attention.study.config import Run
+
+FILES = (
+    "params.json",
+    "history.csv",
+    "model.keras",
+    "predictions.parquet",
+    "environment.json",
+    "metrics.json",
+)
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """The epochs of a run, one row each."""
+    return pd.read_csv(folder / "history.csv")
+
+
+def predictions_file(name: str = "test") -> str:
+    """The file of a run's predictions of the test images, or of `validation`, `external` and so on."""
+    return "predictions.parquet" if name == "test" else f"predictions-{name}.parquet"
+
+
+def read_predictions(folder: Path, name: str = "test") -> pd.DataFrame:
+    """One of a run's tables of predictions (see `predictions_file`); StudyError if it is missing or damaged."""
+    file = folder / predictions_file(name)
+    try:
+        return _read_parquet(file, file.stat().st_mtime_ns).copy(deep=False)
+    except Exception as error:
+        raise StudyError(f"{file} is missing or damaged ({error}): run it again") from error
+
+
+@lru_cache(maxsize=4096)
+def _read_parquet(file: Path, changed: int) -> pd.DataFrame:
+    """A summary asks for the same predictions about five times."""
+    return pd.read_parquet(file)
+
+
+def changes(run: Run, folder: Path) -> str:
+    """How `run` differs from the `params.json` in `folder`, for people; empty if it does not.
+
+    A parameter that came into the schema later has its default value in an older file.
+    """
+    file = folder / "params.json"
+    stored, new = read_json(file), run.model_dump()
+    old = stored | Run.check(stored, str(file)).model_dump()
+    return ", ".join(
+        f"{key}: {old[key]} -> {new.get(key, 'no longer a parameter')}" for key in old if old[key] != new.get(key)
+    )

@@ -1,0 +1,28 @@
+"""The README's main result is what the kept runs say."""
+
+import subprocess
+
+import pytest
+
+from soft_attention import paths
+from soft_attention.report.results_page import BEGIN, END, STUDY, main_result, replace_main_result
+
+
+def results_are_as_committed():
+    folder = f"results/{STUDY}"
+    status = ["git", "status", "--porcelain", folder]
+    done = subprocess.run(status, cwd=paths.ROOT, capture_output=True, text=True)
+    return (paths.ROOT / folder / "runs").exists() and done.returncode == 0 and not done.stdout.strip()
+
+
+@pytest.mark.skipif(not results_are_as_committed(), reason=f"the runs of {STUDY} are not those of the commit")
+def test_the_readme_shows_the_kept_runs():
+    text = (paths.ROOT / "README.md").read_text()
+    assert text == replace_main_result(text, main_result()), "run python -m soft_attention.report.results_page"
+
+
+def test_only_what_is_between_the_marks_is_replaced():
+    text = f"before\n{BEGIN}\nold\n{END}\nafter"
+    assert replace_main_result(text, "new") == f"before\n{BEGIN}\nnew\n{END}\nafter"
+    with pytest.raises(ValueError, match="lacks the marks"):
+        replace_main_result("no marks", "new")

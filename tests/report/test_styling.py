@@ -1,0 +1,63 @@
+import numpy as np
+import pandas as pd
+
+from soft_attention.report import styling
+
+
+def test_format_for_reading():
+    table = pd.DataFrame(
+        {
+            "macro_recall": [0.71934, np.nan],
+            "runs": pd.array([3, None], "Int64"),
+            "arm": ["paper", None],
+            "auc": [None, 1.0],
+            "images": [10_015, 828],
+        }
+    )
+    text = styling.format_table(table)
+    assert list(text) == ["macro recall", "runs", "arm", "auc", "images"]
+    assert text.iloc[0].tolist() == ["0.719", "3", "paper", "–", "10,015"]
+    assert text.iloc[1].tolist() == ["–", "–", "–", "1.000", "828"]
+    assert styling.format_table(table, digits=1)["macro recall"].tolist() == ["0.7", "–"]
+
+
+def test_one_column_has_one_kind_of_number():
+    table = pd.DataFrame({"cells": [10.0, 4.348], "counts": [1512.0, np.nan], "lesions": [7470, 600], "is": True})
+    text = styling.format_table(table)
+    assert text.T.to_numpy().tolist() == [["10.000", "4.348"], ["1,512", "–"], ["7,470", "600"], ["True", "True"]]
+
+
+def test_a_number_stands_with_its_interval():
+    table = pd.DataFrame({"difference": [0.1, -0.25], "low": [0.0, np.nan], "high": [0.2, np.nan]})
+    table = table.assign(auc=0.5, auc_low=0.25, auc_high=0.75, low_rate=0.001)
+    text = styling.format_table(table, digits=2)
+    assert list(text) == ["difference", "auc", "low rate"]
+    cells = [cell.replace(styling.SPACE, " ") for cell in text.iloc[0]]
+    assert cells == ["0.10 (0.00 to 0.20)", "0.50 (0.25 to 0.75)", "0.00"]
+    assert text["difference"][1] == "-0.25"
+
+
+def test_a_small_p_value_is_not_zero():
+    table = pd.DataFrame({"p": [0.0001, 0.02], "p_holm": [0.001, 0.0], "precision": [0.0001, 1.0]})
+    text = styling.format_table(table).replace(styling.SPACE, " ", regex=True)
+    assert text.to_dict("list") == {
+        "p": ["< 0.001", "0.020"],
+        "p holm": ["0.001", "< 0.001"],
+        "precision": ["0.000", "1.000"],
+    }
+
+
+def test_the_name_of_a_metric_can_wrap():
+    table = pd.DataFrame({"metric": ["balanced_accuracy"], "backbone": ["inception_resnet_v2"]})
+    assert styling.format_table(table).iloc[0].tolist() == ["balanced accuracy", "inception_resnet_v2"]
+
+
+def test_columns_that_say_nothing_are_left_out():
+    table = pd.DataFrame({"backbone": ["vgg16"] * 2, "arm": ["paper"] * 2, "silent": "", "auc": None, "n": [1, 1]})
+    assert list(styling.styled(table).data) == ["arm", "n"]
+    assert list(styling.styled(table[:1]).data) == ["backbone", "arm", "n"]
+
+
+def test_words_stand_left_and_numbers_right():
+    page = styling.styled(pd.DataFrame({"arm": ["paper"], "auc": [0.5]})).to_html()
+    assert 'class="data row0 col0 text"' in page and 'class="data row0 col1"' in page

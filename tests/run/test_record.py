@@ -1,0 +1,135 @@
+"""The run folder: complete or absent, and never overwritten."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from soft_attention import files, paths
+from soft_attention.data.manifest import Dataset
+from soft_attention.errors import StudyError
+from soft_attention.evaluation.metrics import score
+from soft_attention.model.attention import SoftAttention
+from soft_attention.run import record
+from soft_attention.run.predictions import table
+from soft_attention.study.config import Study
+from soft_attention.study.folder import FILES, read_predictions
+
+CLASSES = ("a", "b")
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def plan():
+    return Study.load("smoke").model_copy(update={"name": "mine"})
+
+
+@pytest.fixture
+def run(plan):
+    return plan.runs()[1]
+
+
+@pytest.fixture
+def dataset():
+    table = pd.DataFrame(
+        {"image_id": ["x", "y", "z", "w"], "label": ["a", "b", "a", "b"], "lesion_id": ["1", "2", "3", "4"]}
+    )
+    return Dataset("toy", table.assign(image_path="", mask_path=pd.NA), CLASSES, "generated")
+
+
+@pytest.fixture
+def finished(run, dataset):
+    """A run folder with everything in it."""
+    folder = record.open_run_folder(run)
+    pd.DataFrame({"epoch": [1], "seconds": [2.0]}).to_csv(folder / "history.csv", index=False)
+    (folder / "state-1.weights.h5").write_bytes(b"")
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
+    predictions = table(dataset.table, probabilities, CLASSES)
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    metrics = score(predictions, CLASSES) | {"intervals": {"accuracy": [0.1, 0.9]}}
+    record.write_run(run, folder, dataset, "hash", network, {"test": predictions, "external": predictions[:2]}, metrics)
+    return folder
+
+
+def test_a_finished_run_has_the_files_of_the_design_and_no_checkpoint(finished):
+    assert {file.name for file in finished.iterdir()} == {*FILES, "predictions-external.parquet"}
+    assert len(read_predictions(finished)) == 4
+    assert len(read_predictions(finished, "external")) == 2
+    with pytest.raises(StudyError, match=r"predictions-validation\.parquet is missing or damaged"):
+        read_predictions(finished, "validation")
+
+
+def test_the_checkpoints_outlive_a_kill_before_the_run_is_complete(run, dataset, finished, monkeypatch):
+    (finished / "metrics.json").unlink()
+    (finished / "state-1.weights.h5").write_bytes(b"")
+
+    def killed(path, values):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(record, "write_json", killed)
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    with pytest.raises(KeyboardInterrupt):
+        record.write_run(run, finished, dataset, "hash", network, {}, {})
+    assert (finished / "state-1.weights.h5").exists() and not (finished / "metrics.json").exists()
+
+
+def test_a_kept_run_without_its_network_says_what_to_do(finished):
+    assert record.load_network(finished).count_params() == 6
+    (finished / "model.keras").write_bytes((finished / "model.keras").read_bytes()[:99])
+    with pytest.raises(StudyError, match=r"model\.keras is damaged .*remove .* to make that run again"):
+        record.load_network(finished)
+    (finished / "model.keras").unlink()
+    with pytest.raises(StudyError, match=r"model\.keras is not there \(git keeps no networks\): remove .* and train"):
+        record.load_network(finished)
+
+
+def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished):
+    metrics = files.read_json(finished / "metrics.json")
+    assert metrics["gamma"] is None
+    unit = SoftAttention(2, "paper", gamma_start=-0.25)
+    network = keras.Sequential([keras.Input((4, 4, 3)), unit])
+    record.write_run(run, finished, dataset, "hash", network, {}, metrics)
+    assert files.read_json(finished / "metrics.json")["gamma"] == -0.25
+
+
+def test_the_environment_tells_versions_data_and_scale(finished, dataset, run):
+    found = json.loads((finished / "environment.json").read_text())
+    assert found["packages"]["keras"] == keras.__version__
+    assert found["dataset_manifest"] == dataset.manifest_hash
+    assert found["pixel_sha256"] == {"images": None, "masks": None}
+    assert found["split_manifest"] == "hash"
+    assert found["scale"] == run.scale and found["weights"] == "random"
+    assert found["training_seconds"] == 2.0 and found["peak_memory_mib"] > 50
+
+
+def test_a_folder_with_other_parameters_is_never_overwritten(finished, run):
+    other = run.model_copy(update={"epochs": 77})
+    with pytest.raises(StudyError, match=r"other parameters \(epochs: 3 -> 77\): remove it"):
+        record.open_run_folder(other)
+    assert (finished / "predictions.parquet").exists()
+
+
+def test_a_finished_run_is_not_trained_over(finished, run):
+    with pytest.raises(StudyError, match=r"holds this run, finished: remove it to train it again"):
+        record.open_run_folder(run)
+    assert (finished / "metrics.json").exists()
+
+
+def test_the_smoke_study_may_be_played_with(run):
+    smoke = run.model_copy(update={"study": "smoke"})
+    folder = record.open_run_folder(smoke)
+    (folder / "attention").mkdir()
+    (folder / "attention" / "old.png").write_text("")
+    in_use = {".lock", "notebook.failed.ipynb", "notebook.failed.log"}  # by the process that executes the notebook
+    for name in {"old.txt", *in_use}:
+        (folder / name).write_text("")
+    assert record.open_run_folder(smoke.model_copy(update={"epochs": 5})) == folder
+    assert {file.name for file in folder.iterdir()} == {"params.json", *in_use}
+    assert json.loads((folder / "params.json").read_text())["epochs"] == 5

@@ -1,0 +1,30 @@
+"""What a run folder holds, and how its parameters differ from those of a study."""
+
+import json
+
+import pytest
+
+from soft_attention.errors import StudyError
+from soft_attention.study.config import Study
+from soft_attention.study.folder import changes
+
+
+def test_a_parameter_that_is_newer_than_the_file_has_its_default(tmp_path):
+    run = Study.load("smoke").runs()[0]
+    values = {key: value for key, value in run.model_dump().items() if key != "leak"}
+    (tmp_path / "params.json").write_text(json.dumps(values))
+    assert changes(run, tmp_path) == ""
+    assert changes(run.model_copy(update={"leak": True}), tmp_path) == "leak: False -> True"
+
+
+def test_changes_are_told_for_people(tmp_path):
+    run = Study.load("smoke").runs()[0]
+    (tmp_path / "params.json").write_text(run.model_dump_json())
+    assert changes(run, tmp_path) == ""
+    (tmp_path / "params.json").write_text(json.dumps(run.model_dump() | {"epochs": 7}))
+    assert changes(run, tmp_path) == f"epochs: 7 -> {run.epochs}"
+    (tmp_path / "params.json").write_text(json.dumps(run.model_dump() | {"epoch": 7}))
+    assert changes(run, tmp_path) == "epoch: 7 -> no longer a parameter"
+    (tmp_path / "params.json").write_text("{")
+    with pytest.raises(StudyError, match=r"params\.json is damaged .*remove it"):
+        changes(run, tmp_path)
