@@ -142,6 +142,12 @@ def test_a_transparent_colour_of_a_palette_or_of_greys_is_not_seen(tmp_path):
         assert one.min() == 0
 
 
+def test_a_picture_of_which_nothing_can_be_seen_is_refused(tmp_path):
+    Image.new("RGBA", (60, 45), (120, 60, 40, 0)).save(tmp_path / "empty.png")
+    with pytest.raises(StudyError, match=r"empty\.png is transparent all over"):
+        decode_image(tmp_path / "empty.png", 16)
+
+
 def test_an_opaque_picture_shows_what_its_twin_without_alpha_does(tmp_path):
     for mode in ("RGB", "RGBA"):
         photo(0).convert(mode).save(tmp_path / f"{mode}.png")

@@ -23,25 +23,11 @@ NO_MASK = 255
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")  # an allowed list: for an EPS, Pillow would start Ghostscript
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")  # what becomes RGB
 ASPECT_TOLERANCE = 0.05  # of a mask and its image; rounding sides of 30 px makes less
+DECODING = 1  # another number whenever the same file is to be shown otherwise: arrays kept before then do not count
 BORDER = (0.1, 0.9)  # of a mask's white: what lies between is the soft border of a lesion
-UPRIGHT = dict(
-    zip(
-        range(2, 9),
-        (
-            Image.Transpose[name]
-            for name in (
-                "FLIP_LEFT_RIGHT",
-                "ROTATE_180",
-                "FLIP_TOP_BOTTOM",
-                "TRANSPOSE",
-                "ROTATE_270",
-                "TRANSVERSE",
-                "ROTATE_90",
-            )
-        ),
-        strict=True,
-    )
-)  # by EXIF's orientation
+_TURNS = "FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90"
+UPRIGHT = {2 + number: Image.Transpose[name] for number, name in enumerate(_TURNS.split())}  # by EXIF's orientation
+_CLEAR = "and which of them is the lesion is not clear; save it with the lesion white and everything else black"
 
 
 def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, workers: int = 2) -> np.memmap:
@@ -124,7 +110,7 @@ def _fingerprint(items: list[tuple], cache_dir: Path | str, workers: int) -> str
     files = [part for item in items for part in item if isinstance(part, Path)]
     hashes = dict(zip(files, content_hashes(files, cache_dir, workers), strict=True))
     content = [[hashes.get(part, part) for part in item] for item in items]
-    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((DECODING, content)).encode()).hexdigest()[:16]
 
 
 def decode_image(file: Path, size: int) -> np.ndarray:
@@ -170,8 +156,11 @@ def _photo(file: Path, image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
+    alpha = image.getchannel("A")
+    if alpha.getextrema()[1] == 0:
+        raise StudyError(f"{file} is transparent all over: nothing of it can be seen; save it without transparency")
     ground = Image.new("RGB", image.size)
-    ground.paste(image, mask=image.getchannel("A"))
+    ground.paste(image, mask=alpha)
     return ground
 
 
@@ -198,9 +187,6 @@ def _lesion(file: Path, image: Image.Image) -> Image.Image:
         some = ", ".join(map(str, levels[:4])) + ", ..." * (len(levels) > 4)
         raise StudyError(f"{file} is a mask with the levels {some}, {_CLEAR}")
     return Image.fromarray((greys * (255 / max(white, 1))).round().astype(np.uint8))
-
-
-_CLEAR = "and which of them is the lesion is not clear; save it with the lesion white and everything else black"
 
 
 def _along_one_colour(file: Path, image: Image.Image) -> np.ndarray:

@@ -38,11 +38,11 @@ def load_own(folder: Path) -> Dataset:
     refuse(table["image_id"][table["image_id"].duplicated()], "come twice in the table", info.title)
     masks = _masks(table, labels)
     images = _given_images(table, labels) if "image_path" in table else _named_images(table, labels, masks)
-    alone = _without_lesions(table, labels)
+    alone = _without_lesions(table, info.name)
     lesions = table.get("lesion_id", pd.Series(None, table.index, dtype="str")).fillna(table["image_id"])
     _refuse_alike(lesions, "lesion_ids", labels)
     table = assemble(info, table.assign(lesion_id=lesions), images, masks)
-    found = [*alone, *_twins(table, labels)]
+    found = [*alone, *_twins(table, info.name)]
     for warning in found:
         warnings.warn(warning, stacklevel=3)
     return Dataset(info.name, table, info.classes, "own", warnings=found)
@@ -69,20 +69,20 @@ def _refuse_alike(column: pd.Series, kind: str, labels: Path) -> None:
         raise StudyError(f"{labels}: the {kind} {', '.join(alike)} differ in {how}; write them alike")
 
 
-def _without_lesions(table: pd.DataFrame, labels: Path) -> Iterator[str]:
+def _without_lesions(table: pd.DataFrame, name: str) -> Iterator[str]:
     """What is to be said of images without a lesion_id, each of which counts as a lesion of its own."""
     if missing := table["lesion_id"].isna().sum() if "lesion_id" in table else len(table):
         columns = "" if "lesion_id" in table else f" (its columns: {', '.join(table)})"
         yield (
-            f"{labels}: {missing:,} images have no lesion_id{columns} and count as a lesion "
+            f"{name}: {missing:,} images have no lesion_id{columns} and count as a lesion "
             "each; if some show the same lesion, training and test set may share it"
         )
 
 
-def _twins(table: pd.DataFrame, labels: Path) -> Iterator[str]:
+def _twins(table: pd.DataFrame, name: str) -> Iterator[str]:
     """What is to be said of files that hold the same picture under several identifiers."""
     twins = identical_images(table)
-    lesions, classes = (twins.groupby("content")[name].transform("nunique") for name in ("lesion_id", "label"))
+    lesions, classes = (twins.groupby("content")[each].transform("nunique") for each in ("lesion_id", "label"))
     for which, what in (
         (lesions > 1, "another lesion_id: one may train and another test"),
         (classes > 1, "another label: one of the two is wrong"),
@@ -90,7 +90,7 @@ def _twins(table: pd.DataFrame, labels: Path) -> Iterator[str]:
     ):
         if count := int(which.sum()):
             some = " = ".join(twins.loc[twins["content"] == twins["content"][which].iloc[0], "image_id"])
-            yield f"{labels}: {count:,} images are byte-identical to one with {what} ({some}{', ...' * (count > 2)})"
+            yield f"{name}: {count:,} images are byte-identical to one with {what} ({some}{', ...' * (count > 2)})"
 
 
 def _masks(table: pd.DataFrame, labels: Path) -> dict[str, str]:
