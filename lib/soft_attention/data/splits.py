@@ -10,7 +10,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from soft_attention.data.datasets import duplicate_pairs
-from soft_attention.data.manifest import Dataset
+from soft_attention.data.manifest import Dataset, refuse
+from soft_attention.data.own_table import SIDES
 from soft_attention.errors import StudyError, known
 from soft_attention.vocabulary import PROTOCOLS
 
@@ -40,8 +41,8 @@ def make_split(
             `validation_share` (0.15) of the rest, again whole lesions, validates.
             `"official"`: the dataset's own test set. For `ham10000` that is the ISIC 2018 Task 3
             test set, with about `validation_share` (0.15) of HAM10000 for validation; for `isic2017`
-            the three published partitions. A column `partition` of a person's own dataset is taken
-            likewise; without validation rows, that share of the training lesions validates.
+            the three published partitions. A column `subset`, `split` or `partition` of a person's own
+            dataset is taken likewise; without validation rows, that share of the training lesions validates.
         seed: moves every random choice of the split.
         fold: which fold is the test set, 0 to `split_folds` - 1; only `clean` has folds.
         leak: inject a leak, to measure what one is worth: see `inject_leak`.
@@ -53,7 +54,7 @@ def make_split(
         which two images are nearly identical (`duplicate_pairs`), which the authors could not know.
 
     Raises:
-        ValueError: unknown protocol or partition, a fold that does not exist, or no official test set.
+        ValueError: unknown protocol or subset, a fold that does not exist, or no official test set.
         StudyError: a class without an image in one of the subsets, or too few lesions to divide.
     """
     rule = PROTOCOLS[known(protocol, PROTOCOLS, "protocol")]
@@ -71,6 +72,26 @@ def make_split(
     where = f"{dataset.name}, protocol {protocol}, seed {seed}, fold {fold}"
     _check_classes(split, dataset.classes, where)
     return split
+
+
+def given_subsets(dataset: Dataset) -> pd.Series | None:
+    """The subset that somebody else gave each image, in a column `subset`, `split` or `partition`; None without one.
+
+    Raises:
+        ValueError: a name that is not in `SUBSETS`, whatever its case.
+        StudyError: two such columns, or an image without a subset.
+    """
+    columns = [name for name in SIDES if name in dataset.table]
+    if not columns:
+        return None
+    if len(columns) > 1:
+        raise StudyError(f"{dataset.name}: the columns {' and '.join(columns)} both say who trains and tests; keep one")
+    given = dataset.table[columns[0]].reset_index(drop=True)
+    refuse(dataset.table["image_id"][given.isna().to_numpy()], f"have no {columns[0]}", dataset.name)
+    given = given.astype(str).str.strip().str.lower()
+    for name in given.unique():
+        known(name, SUBSETS, columns[0])
+    return given
 
 
 def inject_leak(split: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -174,12 +195,10 @@ def _clean(table: pd.DataFrame, seed: int, fold: int, folds: int, validation_sha
 
 def _official(dataset: Dataset, table: pd.DataFrame, seed: int, validation_share: float) -> pd.DataFrame:
     table = table.assign(group=_merged_lesions(table))
-    if "partition" in table:
-        for partition in table["partition"].unique():
-            known(partition, SUBSETS, "partition")
-        if (table["partition"] == "validation").any():
-            return table.assign(subset=table["partition"])
-        return _carve_validation(table, table.index[table["partition"] == "test"], validation_share, seed)
+    if (given := given_subsets(dataset)) is not None:
+        if (given == "validation").any():
+            return table.assign(subset=given)
+        return _carve_validation(table, table.index[given == "test"], validation_share, seed)
     if dataset.external is None:
         raise ValueError(
             f"{dataset.name!r} has no official test set; ham10000 and isic2017 have one: use protocol 'clean'"

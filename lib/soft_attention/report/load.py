@@ -26,11 +26,13 @@ def load_runs(plan: Study) -> pd.DataFrame:
     intervals and the learned scale are taken. Other runs in the study's folder do not count: `left_over` tells of them.
 
     Raises:
-        StudyError: no run of the file is finished, or a file of one is missing or damaged.
+        StudyError: no run of the file is finished, a file of one is missing or damaged, or runs saw other pixels of
+            one dataset under the same names.
     """
     rows = [_run_row(folder) for folder in _finished(plan)]
     if not rows:
         raise StudyError(f"there are no finished runs in {_root(plan)}: start them with ./run_all.sh {plan.name}")
+    _check_pixels(rows)
     return pd.DataFrame(rows)
 
 
@@ -128,6 +130,19 @@ def _finished(plan: Study, mark: str = "metrics.json") -> list[Path]:
 
 def _run(folder: Path) -> Run:
     return Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
+
+
+def _check_pixels(rows: list[dict[str, Any]]) -> None:
+    """StudyError if two runs on one dataset say that they saw other pixels; older runs say nothing of them."""
+    first: dict[str, tuple[str, Path]] = {}
+    for row in rows:
+        pixels = (read_json(row["folder"] / "environment.json").get("pixel_sha256") or {}).get("images")
+        seen, folder = first.setdefault(row["dataset"], (pixels, row["folder"])) if pixels else (None, None)
+        if seen != pixels:
+            raise StudyError(
+                f"{folder} and {row['folder']} were made with other pixels of {row['dataset']} under the same names "
+                "and cannot be compared: remove the one whose images are no longer there"
+            )
 
 
 def _place(run: Run) -> dict[str, Any]:
