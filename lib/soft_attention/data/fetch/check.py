@@ -2,8 +2,8 @@
 
     python -m soft_attention.data.fetch.check [FOLDER] [SET ...]
 
-Without FOLDER it is DATA_MIRROR. Nothing is unpacked. The exit status is 0 if every SET that is named will do, or, where
-none is named, at least one that can be trained on.
+Without FOLDER it is DATA_MIRROR. Nothing is unpacked. The exit status is 0 if every SET that is named will do, or,
+where none is named, at least one that can be trained on.
 """
 
 import argparse

@@ -187,12 +187,11 @@ def _of_form(form: _Form, info: DatasetInfo, layout: Layout) -> tuple[pd.DataFra
 
 def _isic2017(info: DatasetInfo, layout: Layout) -> Rows:
     """Three partitions in one table. No lesion identifiers: each image counts as a lesion."""
-    parts, named = [], []
+    parts = []
     for partition, prefix in ISIC2017_PREFIXES.items():
         parts.append(_isic2017_partition(info, layout, partition, prefix))
         check_counts(parts[-1], info.partitions[partition], f"{info.title}, {partition}")
-        named.append(f"ISIC-2017_{prefix}_Part3_GroundTruth.csv")
-    return Rows(pd.concat(parts, ignore_index=True), [], " and ".join(named))
+    return Rows(pd.concat(parts, ignore_index=True), [], f"{len(parts)} tables ISIC-2017_..._Part3_GroundTruth.csv")
 
 
 def _isic2017_partition(info: DatasetInfo, layout: Layout, partition: str, prefix: str) -> pd.DataFrame:
