@@ -48,7 +48,7 @@ class Source:
         if not all(file in here or (not find(file, at) and can_do_without(file, list(here))) for file in info.files):
             return Files(look(at), "own copy")
         official = all(is_official(file, path, memory) for file, path in here.items() if file.has_images)
-        return Files(look(*here.values(), *sorted(at.glob("*.csv"))), "official" if official else "mirror")
+        return Files(look(*here.values(), *sorted(at.glob("*metadata.csv"))), "official" if official else "mirror")
 
     @cached_property
     def examined(self) -> tuple[Rows | None, list[str]]:

@@ -1,10 +1,11 @@
 """What tables say of the images of a data set, in every form in which HAM10000 and ISIC are passed on.
 
-A table is known by its header, not by its name: HAM10000's own form (also of the test set on Dataverse), the
-challenge's one-hot form and its lesion groupings, and the ISIC Archive's, as its command-line tool writes it.
+A table is known by its header: HAM10000's own form (also of the test set on Dataverse), the challenge's one-hot form
+and its lesion groupings, and the ISIC Archive's, as its command-line tool writes it. Official names go before others.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from soft_attention.data.manifest import check_counts, read_table, refuse
 from soft_attention.errors import StudyError
 
 _ONE_HOT = [name.upper() for name in SEVEN_CLASSES]
+_OFFICIAL = re.compile("HAM10000_metadata|ISIC2018_Task3_|metadata", re.IGNORECASE)  # how names begin
 
 # The ISIC Archive's diagnosis_2 and diagnosis_3 (empty: "") of HAM10000 and its test set, as this study's classes.
 DIAGNOSES = {
@@ -160,7 +162,8 @@ def _lesions(info: DatasetInfo, forms: list[tuple[pd.DataFrame, str]]) -> tuple[
 def _of_form(form: _Form, info: DatasetInfo, layout: Layout) -> tuple[pd.DataFrame, str]:
     """The rows of a data set in all tables of a form, and the names of those; unlike rows of one image are refused."""
     parts, named, wanted = [], [], frozenset(info.ids)
-    for found in _with_columns(layout, form.columns):
+    tables = _with_columns(layout, form.columns)
+    for found in [table for table in tables if _OFFICIAL.match(table.place.name)] or tables:
         table, place = form.read(_read(found, form.columns)), found.place
         ids = table["image_id"]
         known = ids.map(wanted.__contains__)
