@@ -29,11 +29,11 @@ class Maker:
 
     def images(self, place, ids=HAM["image_id"], suffix=".jpg", size=(30, 20), shade=0):
         """Unlike pictures, loose in a sub-folder or, where `place` ends so, in a zip archive."""
-        named = {f"{image}{suffix}": self._picture(size, sum(image.encode()) + shade) for image in ids}
+        named = {f"{image}{suffix}": self.picture(size, sum(image.encode()) + shade) for image in ids}
         self.files(place, named)
 
     def masks(self, place, ids=HAM["image_id"]):
-        self.files(place, {f"{image}_segmentation.png": self._picture((30, 20), 255, "PNG") for image in ids})
+        self.files(place, {f"{image}_segmentation.png": self.picture((30, 20), 255, "PNG") for image in ids})
 
     def files(self, place, named):
         if place.endswith(".zip"):
@@ -78,7 +78,7 @@ class Maker:
         table.to_csv(path, index=False, **options)
 
     @staticmethod
-    def _picture(size, shade, kind="JPEG"):
+    def picture(size, shade, kind="JPEG"):
         file = io.BytesIO()
         Image.new("L", size, shade % 256).save(file, kind)
         return file.getvalue()

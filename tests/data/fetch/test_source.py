@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -57,7 +58,7 @@ def kaggle(make, ham, test_set):
 
 def kaggle_in_one_archive(make, ham, test_set):
     for part in ("HAM10000_images_part_1", "ham10000_images_part_1"):
-        make.files("archive.zip", {f"{part}/{image}.jpg": make._picture((30, 20), 9) for image in ham["image_id"]})
+        make.files("archive.zip", {f"{part}/{image}.jpg": make.picture((30, 20), 9) for image in ham["image_id"]})
     make.table("t.csv")
     make.files("archive.zip", {"HAM10000_metadata.csv": (make.folder / "t.csv").read_bytes()})
     (make.folder / "t.csv").unlink()
@@ -168,7 +169,7 @@ def test_what_is_missing_is_said_in_one_sentence(make, folder, source):
         _ = source().rows
     assert str(error.value) == (
         "HAM10000: 3 of 4 images are missing (I2, I3, I4), which HAM10000_images_part_2.zip would have "
-        f"(looked in {folder})"
+        f"(looked in {folder}: mend that, or unset DATA_MIRROR to download the official files)"
     )
 
 
@@ -228,6 +229,17 @@ def test_a_mirror_on_the_network_needs_no_list_either(make, folder, url, tmp_pat
     list_sums(folder)
     found = Source(CATALOG["ham10000"], tmp_path / "listed", url)
     assert pixels(found) == "mirror (30x20 px)"
+
+
+def test_without_a_mirror_the_files_come_from_their_hosts(make, folder, url, tmp_path):
+    official_names(make)
+    make.masks("HAM10000_segmentations_lesion_tschandl.zip", ["I1"])
+    info = CATALOG["ham10000"]
+    files = tuple(replace(file, urls=(f"{url}/{file.name}",)) for file in info.files)
+    found = Source(replace(info, files=files), tmp_path / "data")
+    assert pixels(found) == "official"
+    assert list(found.masks()) == ["I1"]
+    assert (tmp_path / "data/HAM10000_images_part_1.zip").is_file()
 
 
 def test_a_mirror_that_is_no_folder(tmp_path):

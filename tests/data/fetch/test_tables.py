@@ -160,6 +160,7 @@ def test_the_lesions_of_the_archive_are_the_published_ones(archive_table, mirror
     training = pd.read_csv(mirror / "HAM10000_metadata.csv", index_col="image_id")["lesion_id"]
     pairs = pd.DataFrame({"published": training, "archive": lesion[training.index]}).drop_duplicates()
     assert len(pairs) == pairs["published"].nunique() == pairs["archive"].nunique() == 7_470
+    assert set(pairs["archive"]).isdisjoint(CATALOG["isic2018_test"].known_lesions.values())
 
 
 def test_the_kept_lesions_of_the_test_set_are_those_of_the_archive(archive_table):

@@ -84,7 +84,8 @@ class Source:
         """
         found, problems = self.examined
         if found is None or problems:
-            raise StudyError(f"{'; '.join(problems)} (looked in {self.mirror or self.folder})")
+            remedy = "mend that, or unset DATA_MIRROR to download the official files" if self.mirror else "mend that"
+            raise StudyError(f"{'; '.join(problems)} (looked in {self.mirror or self.folder}: {remedy})")
         return found
 
     def notes(self) -> list[str]:
@@ -126,7 +127,7 @@ class Source:
         have = {name.lower() for name in self.files.layout.archives}
         files = [file for file in self.info.files if file.has_images]
         absent = [f.name for f in files if have.isdisjoint(name.lower() for name in (f.name, *f.aliases))]
-        return f", which {' and '.join(absent)} would have" if absent else ""
+        return f", which {' or '.join(absent)} would have" if absent else ""
 
 
 def _folder(mirror: str | Path) -> Path:
