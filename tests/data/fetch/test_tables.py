@@ -70,6 +70,19 @@ def test_the_lesions_of_the_test_set_are_the_known_ones_where_no_table_has_them(
     assert found.notes == []
 
 
+def test_lesions_that_group_the_test_set_otherwise_are_taken_and_said(make, folder, test_set):
+    make.table("ISIC2018_Task3_Test_GroundTruth.csv", test_set.assign(lesion_id=["A", "B", "C"]))
+    found = read(folder, "isic2018_test")
+    assert found.table["lesion_id"].tolist() == ["A", "B", "C"]
+    assert "3 lesions in ISIC2018_Task3_Test_GroundTruth.csv, 2 by the ISIC Archive" in found.notes[0]
+
+
+def test_a_row_without_an_identifier_is_too_many(make, folder, ham):
+    make.table("HAM10000_metadata.csv", pd.concat([ham, row(None, "nv", "L9")]))
+    with pytest.raises(StudyError, match=r"has 1 rows too many \(nan\)"):
+        read(folder)
+
+
 def test_the_film_prop_may_be_in_the_table_and_is_left_out(make, folder, test_set):
     prop = pd.DataFrame([("ISIC_0035068", "nv", "M9")], columns=test_set.columns)
     make.one_hot("T.csv", pd.concat([test_set, prop], ignore_index=True))
@@ -89,7 +102,10 @@ def test_what_is_refused(make, folder, ham):
     refused(ham[:1], r"HAM10000_metadata\.csv lacks 3 of 4 rows \(I2, I3, I4\)")
     refused(pd.concat([ham, row("I5", "nv", "L5")]), r"HAM10000_metadata\.csv has 1 rows too many \(I5\)")
     refused(pd.concat([ham, row("I4", "df", "L3")]), r"1 images come twice in .*HAM10000_metadata\.csv \(I4\)")
-    refused(ham.replace("df", "wart"), r"1 images have another class in HAM10000_metadata\.csv \(I4\)")
+    refused(
+        ham.replace("df", "wart"),
+        r"1 images do not have exactly one of the classes .* in HAM10000_metadata\.csv \(I4\)",
+    )
     refused(ham.replace("df", "nv"), "4 images found, 4 published; per class")
     swapped = ham.assign(label=["nv", "mel", "nv", "df"])
     refused(swapped, r"labels or lesions in HAM10000_metadata\.csv are not the published ones")
@@ -106,11 +122,14 @@ def test_two_tables_that_differ_are_refused(make, folder, ham):
         read(folder)
 
 
-@pytest.mark.parametrize("answers", ["1,0,1", "0,0,0", ".5,0,0"])
+@pytest.mark.parametrize("answers", [{"MEL": 1.0}, {"NV": 0.0}, {"NV": 0.5}, {"NV": None}])
 def test_an_image_needs_exactly_one_class(make, folder, answers):
-    text = f"image,AKIEC,BCC,BKL,DF,MEL,NV,VASC\nI1,{answers},0,0,0,0\n"
-    make.files("", {"G.csv": text.encode()})
-    with pytest.raises(StudyError, match=r"do not have exactly one class \(I1\)"):
+    make.one_hot("G.csv")
+    table = pd.read_csv(folder / "G.csv")
+    for column, answer in answers.items():
+        table.loc[0, column] = answer
+    make.csv("G.csv", table)
+    with pytest.raises(StudyError, match=r"1 images do not have exactly one of the classes .* in G\.csv \(I1\)"):
         read(folder)
 
 

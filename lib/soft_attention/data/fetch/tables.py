@@ -76,7 +76,7 @@ def without_row(layout: Layout) -> set[str]:
 
 def first(images: Iterable[str]) -> str:
     """The first three of some images, for a message: "(a, b, c, ...)"."""
-    names = sorted(images)
+    names = sorted(map(str, images))
     return f"({', '.join(names[:3])}{', ...' * (len(names) > 3)})"
 
 
@@ -97,9 +97,8 @@ def _metadata(table: pd.DataFrame) -> pd.DataFrame:
 
 def _one_hot(table: pd.DataFrame) -> pd.DataFrame:
     answers = table[_ONE_HOT]
-    unclear = ~answers.isin([0, 1]).all(axis=1) | (answers.sum(axis=1) != 1)
-    refuse(table["image"][unclear], "do not have exactly one class", "a table of the challenge")
-    return pd.DataFrame({"image_id": table["image"], "label": answers.idxmax(axis=1).str.lower()})
+    clear = answers.isin([0, 1]).all(axis=1) & (answers.sum(axis=1) == 1)
+    return pd.DataFrame({"image_id": table["image"], "label": answers.idxmax(axis=1).str.lower().where(clear)})
 
 
 def _groupings(table: pd.DataFrame) -> pd.DataFrame:
@@ -141,22 +140,33 @@ def _seven_classes(info: DatasetInfo, layout: Layout) -> Rows:
     missing = set(info.ids) - set(table["image_id"])
     if missing:
         raise StudyError(f"{info.title}: {named} lacks {len(missing):,} of {len(info.ids):,} rows {first(missing)}")
-    refuse(table["image_id"][~table["label"].isin(info.classes)], f"have another class in {named}", info.title)
+    unclear = table["image_id"][~table["label"].isin(info.classes)]
+    refuse(unclear, f"do not have exactly one of the classes {', '.join(info.classes)} in {named}", info.title)
     lesions, notes = _lesions(info, forms)
     return Rows(table.assign(lesion_id=table["image_id"].map(lesions)), notes, named)
 
 
 def _lesions(info: DatasetInfo, forms: list[tuple[pd.DataFrame, str]]) -> tuple[pd.Series, list[str]]:
     """The lesion of each image by the first form that has all of them, else the known ones, which is said."""
-    for table, _ in forms:
+    for table, named in forms:
         if "lesion_id" in table:
             lesions = table.set_index("image_id")["lesion_id"].dropna()
             if set(info.ids) <= set(lesions.index):
-                return lesions, []
+                return lesions, _other_grouping(info, lesions, named)
     if not info.known_lesions:
         raise StudyError(f"{info.title}: no table says which images show one lesion: add {_WANTED[info.name]}")
     note = "the lesions are those of the ISIC Archive, as this study keeps them, for no table at hand has them"
     return pd.Series(info.known_lesions), [f"{info.title}: {note}"]
+
+
+def _other_grouping(info: DatasetInfo, lesions: pd.Series, named: str) -> list[str]:
+    """Says that a table groups the images otherwise than the known lesions do, as far as those are kept."""
+    known = lesions.index.map(info.known_lesions)
+    pairs = len(set(zip(lesions, known, strict=True)))
+    if not info.known_lesions or pairs == lesions.nunique() == known.nunique():
+        return []
+    found = f"{lesions.nunique():,} lesions in {named}, {known.nunique():,} by the ISIC Archive"
+    return [f"{info.title}: images are grouped otherwise than this study knows: {found}"]
 
 
 def _of_form(form: _Form, info: DatasetInfo, layout: Layout) -> tuple[pd.DataFrame, str]:
@@ -211,6 +221,7 @@ def _isic2017_partition(info: DatasetInfo, layout: Layout, partition: str, prefi
     people = _named(layout, f"ISIC-2017_{prefix}_Data_metadata", ["image_id", "age_approximate", "sex"])
     if people is None:
         return table
+    refuse(people["image_id"][people["image_id"].duplicated()], "come twice in the table of patients", info.title)
     people = people.set_index("image_id")
     age = pd.to_numeric(people["age_approximate"], errors="coerce")
     return table.assign(age=ids.map(age), sex=ids.map(people["sex"]))
