@@ -8,6 +8,9 @@
 #
 # Running it again does only what is missing; a run that was killed goes on after its last epoch.
 set -euo pipefail
+for place in DATA_DIR DATA_MIRROR; do  # a relative one is meant from where the command is given
+    case "${!place:-}" in "" | /* | "~"* | *://*) ;; *) export "$place=$PWD/${!place}" ;; esac
+done
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/environment.sh
 

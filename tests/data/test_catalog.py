@@ -31,6 +31,17 @@ def test_counts_add_up(info):
         assert sum(part[label] for part in info.partitions.values()) == info.class_counts[label]
 
 
+@pytest.mark.parametrize("info", [info for info in REAL if info.ids], ids=lambda info: info.name)
+def test_every_image_has_one_identifier(info):
+    assert len(info.ids) == len(set(info.ids)) == info.images
+    assert set(info.ids).isdisjoint(info.left_out)
+    assert info.known_lesions.keys() in (set(), set(info.ids))
+
+
+def test_the_outside_test_set_shares_no_image_with_its_training_set():
+    assert set(CATALOG["isic2018_test"].ids).isdisjoint(HAM10000.ids)
+
+
 def test_partition_sizes_are_the_published_ones():
     sizes = {name: sum(counts.values()) for name, counts in ISIC2017.partitions.items()}
     assert sizes == {"train": 2000, "validation": 150, "test": 600}
