@@ -37,7 +37,7 @@ def test_a_folder_that_will_not_do(make, folder, capsys, monkeypatch):
     assert main([]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "HAM10000: will not do"
-    assert lines[1].startswith("  1 of 4 images are missing (I3), which HAM10000_images_part_1.zip and ")
+    assert lines[1].startswith("  1 of 4 images are missing (I3), which HAM10000_images_part_1.zip or ")
 
 
 def test_every_set_that_is_named_must_do(make, folder, capsys):
