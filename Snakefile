@@ -7,7 +7,7 @@ from soft_attention.study.data_record import is_recorded
 from soft_attention.study.folder import changes
 from soft_attention.errors import StudyError
 
-study = Study.load(config.get("study", "demo"))
+study = Study.load(Path(config.get("study", "demo")).name.removesuffix(".yaml"))
 results = paths.RESULTS / study.name
 runs = {run.id: run for run in study.runs()}
 memory = 5000  # MiB for a run: records of frozen ones show up to 6,100, but all except 600 of it is mapped features

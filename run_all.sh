@@ -25,11 +25,12 @@ set_up_environment
 # As many runs side by side as there are cores and memory for; where there is too little for one, one at a time.
 memory=$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo 2>/dev/null || echo $(($(sysctl -n hw.memsize) / 1048576)))
 gpus=$(nvidia-smi -L 2>/dev/null | grep -c GPU || true)
-resources=(mem_mib="$memory")
-[ "$gpus" -eq 0 ] || resources+=(gpu=1)  # runs take turns on a GPU
+limits=(--cores all --resources mem_mib="$memory")
+[ "$gpus" -eq 0 ] || limits+=(gpu=1)  # runs take turns on a GPU
+case " $* " in *" --profile "* | *" --executor "*) limits=() ;; esac  # a cluster has limits of its own
 
-run_together snakemake --resources "${resources[@]}" --config study="\"$study\"" --quiet host rules reason \
-    --cores all --keep-going --rerun-incomplete --rerun-triggers mtime --nolock --scheduler greedy "$@" ||
+run_together snakemake "${limits[@]}" --config study="params/$study.yaml" --quiet host rules reason \
+    --keep-going --rerun-incomplete --rerun-triggers mtime --nolock --scheduler greedy "$@" ||
     fail "part of the study '$study' failed: the messages above say what, and where the notebook with the error is"
 
 case " $* " in *" -n "* | *" --dry-run "*) python -m soft_attention.study.stages plan "$study"; exit ;; esac
