@@ -8,7 +8,14 @@ fail() { echo "error: $*" >&2; exit 1; }
 
 # macOS has no flock: there nothing is locked.
 take_lock() { ! command -v flock >/dev/null || flock "$@"; }
-try_lock() { ! command -v flock >/dev/null || timeout 60 flock --nonblock "$@"; }  # a network drive may never answer
+
+try_lock() {  # FD: false if another holds it
+    local status=0
+    command -v flock >/dev/null || return 0
+    timeout 60 flock --nonblock "$1" || status=$?
+    [ "$status" -ne 124 ] || fail "the file system of $PWD does not answer whether a file is locked: is its lock service away?"
+    return "$status"
+}
 
 find_python() {
     local candidate
