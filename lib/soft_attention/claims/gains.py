@@ -78,16 +78,10 @@ def paired_range(first: Sequence[int], second: Sequence[int], images: Sequence[i
     unrelated_won = unrelated_lost + int(gain.sum())
     return {
         "fewest_discordant": won + lost,
-        "p_fewest": _paired_p(won, lost),
+        "p_fewest": mcnemar_midp(won, lost),
         "unrelated_discordant": unrelated_won + unrelated_lost,
-        "p_unrelated": _paired_p(unrelated_won, unrelated_lost),
+        "p_unrelated": mcnemar_midp(unrelated_won, unrelated_lost),
     }
-
-
-def _paired_p(won: int, lost: int) -> float:
-    """McNemar's mid-p of so many images that only the second network gets right, and only the first."""
-    second = np.arange(won + lost) < won
-    return mcnemar_midp(second, ~second).p_value
 
 
 def sign_test(gains: Sequence[float]) -> dict[str, float]:

@@ -65,7 +65,7 @@ def comparisons_table(
     Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
     difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict, and
     scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none.
-    Every lesion counts the same (see `bootstrap.paired_bootstrap`). One training of each arm decides nothing, whatever
+    Every lesion counts the same (see `bootstrap.paired_bootstraps`). One training of each arm decides nothing, whatever
     the lesions say. A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
@@ -115,28 +115,28 @@ def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str
     return {" or ".join(names): runs.loc[best.to_numpy()].reset_index(drop=True)}
 
 
-def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) -> pd.DataFrame:
-    """The comparisons by other tests, each with its own idea of chance.
+def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
+    """The comparisons by another test, whose idea of chance is the run.
 
-    Columns: backbone, arm, reference; over runs, the mean difference of the endpoint with the interval and p-value of
-    the corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
-    standard deviations; and, of the first seed's networks, the images that only one arm calls correctly with McNemar's
-    mid-p (one image per lesion), and the AUC of melanoma against the rest with DeLong's p (lesion by lesion). A run's
-    score counts every image the same and is taken fold by fold, so the mean is not that of `comparisons_table`.
+    Columns: backbone, arm, reference, runs; the mean difference of the endpoint with the interval and p-value of the
+    corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
+    standard deviations. A run's score counts every image the same and is taken fold by fold, so the mean is not that of
+    `comparisons_table`. Without folds there are no rows.
     """
     rows = []
     for (backbone, arm, reference), paired in _comparisons(runs, analysis):
+        if paired["fold"].nunique() == 1:
+            continue
         values = paired.pivot(index=["seed", "fold"], columns="arm", values=analysis.endpoint)
         differences = (values[arm] - values[reference]).rename("difference").reset_index()
+        t = paired_tests.corrected_t(differences["difference"], _tested_per_trained(paired))
+        low, high = t.interval()
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
-        if paired["fold"].nunique() > 1:
-            t = paired_tests.corrected_t(differences["difference"], _tested_per_trained(paired))
-            low, high = t.interval()
-            row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
-        if min(differences["seed"].nunique(), differences["fold"].nunique()) > 1:
+        row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
+        if differences["seed"].nunique() > 1:
             spread = paired_tests.variance_components(differences, "difference")
             row |= {f"sd_{name}": np.sqrt(value) for name, value in spread.items()}
-        rows.append(row | _first_seed_tests(paired, arm, reference, classes))
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -344,24 +344,3 @@ def _tested_per_trained(runs: pd.DataFrame) -> float:
     tested = runs["n_images"].mean()
     chosen_by = np.mean([len(read_predictions(folder, "validation")) for folder in runs["folder"]])
     return tested / (tested * runs["split_folds"].iloc[0] - tested - chosen_by)
-
-
-def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Sequence[str]) -> dict:
-    """McNemar on one image of each lesion, as it wants independent ones, and DeLong on all, lesion by lesion."""
-    first = runs[runs["seed"] == runs["seed"].min()]
-    one, other = (
-        predictions_of(first[first["arm"] == each]).sort_values("image_id", ignore_index=True)
-        for each in (arm, reference)
-    )
-    single = ~one["lesion_id"].duplicated()
-    called = [np.asarray(classes)[table[list(classes)].to_numpy().argmax(axis=1)] for table in (one, other)]
-    counts = paired_tests.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
-    found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}
-    found["p_mcnemar"] = counts.p_value
-    melanoma = next((name for name in MELANOMA if name in classes), None)
-    positive = one["label"] == melanoma
-    lesions, others = (set(one["lesion_id"][kind]) for kind in (positive, ~positive))
-    if min(len(lesions), len(others)) > 1 and not lesions & others:  # identifiers of patients may hold both
-        auc = paired_tests.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
-        found |= {"melanoma_auc_difference": auc.estimate, "p_delong": auc.p_value()}
-    return found
