@@ -12,8 +12,6 @@ from soft_attention.evaluation.paired_tests import mcnemar_midp, wilson
 from soft_attention.published import NETWORK, published
 
 HEADLINE = "inception_resnet_v2"
-
-
 SAME_IMAGES = ("fewest_discordant", "p_fewest", "unrelated_discordant", "p_unrelated")  # columns of `gain_tests`
 
 
@@ -46,6 +44,26 @@ def gain_tests() -> pd.DataFrame:
         row["note"] = "with attention not trained from scratch" if backbone == "resnet34" else ""
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def class_changes() -> pd.DataFrame:
+    """InceptionResNetV2's correct images of each class without and with attention.
+
+    Returns:
+        class, images, baseline, released, change (images).
+    """
+    counts = class_counts().query("backbone == @HEADLINE")
+    table = counts.pivot(index="class", columns="arm", values="correct")
+    table.insert(0, "images", counts.groupby("class")["test_images"].first())
+    return table.assign(change=table["released"] - table["baseline"]).rename_axis(columns=None).reset_index()
+
+
+def score_changes() -> pd.DataFrame:
+    """What each published score changes by with attention, as a share: backbone, then a column for each score."""
+    table = published("networks").set_index(NETWORK)
+    scores = table[["accuracy", "weighted_precision", "macro_recall", "weighted_auc"]]
+    change = scores.xs("released", level="arm") - scores.xs("baseline", level="arm")
+    return change.loc[table.index.unique("backbone")].reset_index()
 
 
 def independent_tests(first: int, first_images: int, second: int, second_images: int) -> dict[str, float]:
