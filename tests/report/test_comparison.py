@@ -259,7 +259,7 @@ def test_the_t_test_knows_how_many_images_were_trained_on(make_runs):
 
 
 def test_calibration_has_a_row_per_arm_in_their_order(make_runs):
-    table = comparison.calibration_table(make_runs(arms={"released": 0.9, "baseline": 0.7}), CLASSES)
+    table = comparison.calibration_table(make_runs(arms={"released": 0.9, "baseline": 0.7}))
     assert table.arm.tolist() == ["baseline", "released"] and table.runs.tolist() == [4, 4]
     assert table.ece.to_numpy() == pytest.approx([0, 0.2], abs=0.05)
     assert (table.ece_after <= table.ece + 1e-6).all()

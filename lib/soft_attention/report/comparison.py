@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
-from soft_attention.evaluation.metrics import LABELS, score
+from soft_attention.evaluation.metrics import LABELS
 from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED, UNDECIDED, holm, verdict
 from soft_attention.report import tables
+from soft_attention.report.kept import tidy
+from soft_attention.report.load import scores
+from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import read_predictions
-from soft_attention.vocabulary import BACKBONES
+from soft_attention.vocabulary import BACKBONES, CHOOSING
 
 MELANOMA = ("mel", "melanoma")  # its name in HAM10000 and in ISIC-2017
 SPECIFICITY = 0.9
@@ -50,7 +53,7 @@ def answers(parts: Mapping[str, pd.DataFrame], analysis: Analysis, name: str = "
     With the name `external` on the outside test set, for the parts whose runs predicted one.
     """
     found = {
-        part: comparisons_table(runs, runs["classes"].iloc[0], analysis, name)
+        part: remembered(comparisons_table, runs, runs["classes"].iloc[0], analysis, name)
         for part, runs in parts.items()
         if not runs["leak"].any() and (name != "external" or runs["external"].all())
     }
@@ -108,11 +111,20 @@ def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str
     place = ["backbone", "arm", "seed", "fold"]
     runs = pd.concat([parts[name] for name in names])
     runs = runs[runs.groupby(place)["part"].transform("nunique") == len(names)].reset_index(drop=True)
-    validation = [
-        score(read_predictions(run.folder, "validation"), run.classes)[analysis.endpoint] for run in runs.itertuples()
-    ]
+    validation = [scores(run.folder, run.classes, "validation")[analysis.endpoint] for run in runs.itertuples()]
     best = runs.assign(validation=validation).groupby(place, sort=False)["validation"].idxmax()
     return {" or ".join(names): runs.loc[best.to_numpy()].reset_index(drop=True)}
+
+
+def preferences(chosen: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """In how many runs of each arm the validation images preferred which part, from `preferred`.
+
+    Columns: part (the whole), arm, prefers (a part of it), runs.
+    """
+    counts = {name: runs.value_counts(["arm", "part"], sort=False) for name, runs in chosen.items()}
+    return tidy(
+        {name: found.rename_axis(["arm", "prefers"]).reset_index(name="runs") for name, found in counts.items()}
+    )
 
 
 def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
@@ -145,19 +157,24 @@ def external_table(runs: pd.DataFrame) -> pd.DataFrame:
     metrics = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
     rows = []
     for run in runs.itertuples():
-        found = score(read_predictions(run.folder, "external"), run.classes)
+        found = scores(run.folder, run.classes, "external")
         rows.append(_place(run) | {"images": found["n_images"]} | {metric: found[metric] for metric in metrics})
     return _means(rows)
 
 
-def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+def unchosen(parts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The parts whose test images did not choose the epoch."""
+    return {name: runs for name, runs in parts.items() if (runs["protocol"].map(CHOOSING) != "test").all()}
+
+
+def calibration_table(runs: pd.DataFrame) -> pd.DataFrame:
     """How far the probabilities of each backbone and arm can be trusted: means over its runs.
 
     Columns: backbone, arm, runs, brier, ece (expected calibration error), temperature (fitted on the validation images)
     and ece after it; and for melanoma the sensitivity at a specificity of .9, with the threshold taken from the
     validation images, beside the specificity that it has on the test images.
     """
-    rows = []
+    rows, classes = [], runs["classes"].iloc[0]
     melanoma = next((name for name in MELANOMA if name in classes), None)
     for run in runs.itertuples():
         test, validation = (read_predictions(run.folder, name) for name in ("test", "validation"))
@@ -226,10 +243,7 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, melanoma))
 
     def row(place: dict, paired: pd.DataFrame, melanoma: str) -> dict:
-        gains = _auc_gains(paired, place["arm"], "baseline", melanoma)
-        gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
-        found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
-        return place | found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
+        return place | remembered(_melanoma_gain, paired, place["arm"], melanoma)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(row, *zip(*cases, strict=True))) if cases else []
@@ -285,6 +299,13 @@ def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple
             paired = complete(runs[runs["backbone"] == backbone], (arm, reference))
             if len(paired):
                 yield (backbone, arm, reference), paired
+
+
+def _melanoma_gain(paired: pd.DataFrame, arm: str, melanoma: str) -> dict[str, float]:
+    gains = _auc_gains(paired, arm, "baseline", melanoma)
+    gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
+    found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
+    return found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
 
 
 def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> pd.DataFrame:

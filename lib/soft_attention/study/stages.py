@@ -29,6 +29,7 @@ from soft_attention.errors import StudyError, known
 from soft_attention.quiet import stderr_to
 from soft_attention.study.config import Run, Study
 from soft_attention.study.data_record import record_file, recorded_splits
+from soft_attention.study.page import contents, shown
 from soft_attention.study.plan import plan_text
 
 PAGE = """\
@@ -44,7 +45,6 @@ body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
 </style>
 {%- endblock -%}
 """
-WORKING = {"setup", "injected-parameters"}  # tags of cells that nobody reads
 SHOWN = ("epoch ", "resumed ", "restarted: ")
 
 
@@ -122,7 +122,7 @@ def summary(study: Study) -> Path:
     """Make the tables of a study from its run folders, and the report, one self-contained HTML page."""
     folder = paths.RESULTS / study.name
     notebook = folder / "summary" / "summary.ipynb"
-    execute(paths.NOTEBOOKS / "05_summary.ipynb", notebook, {"study": study.name}, f"{study.name}/summary")
+    execute(paths.NOTEBOOKS / "06_summary.ipynb", notebook, {"study": study.name}, f"{study.name}/summary")
     report = folder / "report.html"
     with files.atomic(report) as temporary:
         temporary.write_text(html_page(notebook))
@@ -139,7 +139,8 @@ def html_page(notebook: Path) -> str:
         embed_images=True,
     )
     content = nbformat.read(notebook, as_version=4)
-    content.cells = [cell for cell in content.cells if WORKING.isdisjoint(cell.metadata.get("tags", []))]
+    content.cells = shown(content.cells)
+    content.cells.insert(1, nbformat.v4.new_markdown_cell(contents(content.cells), id="contents"))
     return exporter.from_notebook_node(content, {"metadata": {"name": content.metadata.get("title", notebook.stem)}})[0]
 
 
