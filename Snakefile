@@ -19,7 +19,7 @@ for run in runs.values():
 
 def prepared(dataset):
     """Marks a dataset whose data stage is done for as many splits as the study has; gone after its last training."""
-    splits = {str(run.split) for run in runs.values() if run.dataset == dataset}
+    splits = {run.split for run in runs.values() if run.dataset == dataset}
     return f".snakemake/{study.name}-{Path(dataset).name}-{len(splits)}-splits"
 
 

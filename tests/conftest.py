@@ -24,3 +24,12 @@ def facts() -> Path:
     if not (folder / "published_networks.csv").exists():
         pytest.skip("the collected facts that these numbers were copied from are not beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """A folder with small inputs from the field, each of which stands for a kind of trouble."""
+    folder = Path(os.environ.get("STUDY_CASES") or ROOT.parent / "shared" / "cases")
+    if not (folder / "README.md").exists():
+        pytest.skip("no folder with the inputs from the field: set STUDY_CASES")
+    return folder

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from soft_attention.data.catalog import DatasetInfo
 from soft_attention.data.manifest import Dataset, assemble, check_counts, manifest_hash, read_table
@@ -112,6 +113,40 @@ def test_the_hash_is_the_same_on_every_machine():
     table, _ = rows(1)
     # printf 'image_id,label,lesion_id\nI0,nv,I0\n' | sha256sum
     assert manifest_hash(table) == "707781c1dbcd95b5d22ad2a0652cb6d41c90afd52ef1bd743acc7abc0ce1dc34"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A table of three images, one of them with a mask."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    table, _ = rows(3)
+    for name in ("I0", "I1", "I2", "M1"):
+        Image.new("RGB", (9, 9), (ord(name[0]), int(name[1]), 7)).save(tmp_path / f"{name}.bmp")
+    images = [str(tmp_path / f"{name}.bmp") for name in table["image_id"]]
+    return Dataset("toy", table.assign(image_path=images, mask_path=[None, str(tmp_path / "M1.bmp"), None]), (), "own")
+
+
+def test_the_hash_of_the_pixels_changes_with_what_a_file_holds_and_with_nothing_else(files, tmp_path):
+    before = files.pixel_hashes
+    for file in tmp_path.glob("*.bmp"):
+        file.touch()
+    assert files.pixel_hashes == before
+    moved = files.table.iloc[::-1].replace(
+        str(tmp_path / "I1.bmp"), str((tmp_path / "I1.bmp").rename(tmp_path / "x.bmp"))
+    )
+    assert Dataset("other", moved, (), "own").pixel_hashes == before
+    (tmp_path / "x.bmp").rename(tmp_path / "I1.bmp")
+    ImageOps.invert(Image.open(tmp_path / "I1.bmp")).save(tmp_path / "I1.bmp")  # the same length
+    assert files.pixel_hashes["images"] != before["images"] and files.pixel_hashes["masks"] == before["masks"]
+    assert files.manifest_hash == manifest_hash(files.table)
+    (tmp_path / "M1.bmp").write_bytes(b"")
+    assert files.pixel_hashes["masks"] != before["masks"]
+
+
+def test_there_is_no_hash_of_pixels_that_are_not_there(files, tmp_path):
+    (tmp_path / "I2.bmp").unlink()
+    assert files.pixel_hashes["images"] is None
+    assert Dataset("toy", files.table.assign(mask_path=None), (), "own").pixel_hashes == {"images": None, "masks": None}
 
 
 def test_external_may_be_given_as_a_table():

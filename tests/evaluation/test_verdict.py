@@ -6,19 +6,19 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from soft_attention.evaluation.verdict import EQUIVALENT, NOT_SUPPORTED, SUPPORTED, UNDECIDED, Difference, holm, verdict
+from soft_attention.evaluation.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE, Difference, holm, verdict
 
 
 @pytest.mark.parametrize(
     ("estimate", "standard_error", "expected"),
     [
-        (0.05, 0.01, SUPPORTED),
-        (-0.05, 0.01, NOT_SUPPORTED),
+        (0.05, 0.01, BETTER),
+        (-0.05, 0.01, WORSE),
         (0.0, 0.01, EQUIVALENT),
         (0.01, 0.02, UNDECIDED),
         (0.01, 0.001, EQUIVALENT),  # surely above 0, and surely less than what counts
-        (0.019, 0.002, SUPPORTED),  # above 0, perhaps less than what counts
-        (-0.019, 0.002, NOT_SUPPORTED),
+        (0.019, 0.002, BETTER),  # above 0, perhaps less than what counts
+        (-0.019, 0.002, WORSE),
         (0.0, 0.02 / 1.64, UNDECIDED),
         (0.0, 0.02 / 1.65, EQUIVALENT),
     ],
@@ -30,13 +30,13 @@ def test_verdicts_of_normal_differences(estimate, standard_error, expected):
     assert (max(abs(low), abs(high)) < 0.02) == (expected == EQUIVALENT)
     low, high = difference.interval()
     if expected != EQUIVALENT:
-        assert (low > 0, high < 0) == (expected == SUPPORTED, expected == NOT_SUPPORTED)
+        assert (low > 0, high < 0) == (expected == BETTER, expected == WORSE)
 
 
 def test_verdicts_of_a_family_go_by_the_corrected_p():
     difference = Difference(0.05, 0.0235)
     assert difference.p_value() == pytest.approx(0.0334, abs=1e-4)
-    assert verdict(difference, 0.02) == SUPPORTED
+    assert verdict(difference, 0.02) == BETTER
     assert verdict(difference, 0.02, p_value=holm([difference.p_value(), 0.04])[0]) == UNDECIDED
     assert verdict(difference, 0.02, level=0.99) == UNDECIDED
 

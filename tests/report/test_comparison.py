@@ -6,7 +6,8 @@ import pytest
 from sklearn import metrics
 
 from soft_attention import files, paths
-from soft_attention.report import comparison, figures, ledger
+from soft_attention.evaluation.metrics import METRICS, Metric, in_table, score
+from soft_attention.report import comparison, figures, ledger, tables
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import predictions_file, read_predictions
 
@@ -90,9 +91,9 @@ def test_a_clear_gain_is_supported_and_arms_that_did_not_run_are_left_out(make_r
     ]
     row = table.iloc[0]
     assert row.difference == pytest.approx(0.4) and row.low < 0.4 < row.high
-    assert (row.verdict, row.seeds, row.lesions) == ("supported", 2, LESIONS)
+    assert (row.verdict, row.seeds, row.lesions) == ("better", 2, LESIONS)
     text = comparison.finding(next(table.itertuples()))
-    assert text.startswith("released against baseline: supported. Balanced accuracy differs by +40.0 points (")
+    assert text.startswith("released against baseline: better. Balanced accuracy differs by +40.0 points (")
 
 
 def test_verdicts_are_for_reading(make_runs, analysis):
@@ -101,14 +102,14 @@ def test_verdicts_are_for_reading(make_runs, analysis):
         comparison.comparisons_table(part, CLASSES, analysis) for part in (runs, runs[runs["seed"] == runs["seed"][0]])
     )
     table = comparison.verdicts({"clear": clear, "once": once}, "accuracy")
-    assert table["part"].tolist() == ["clear", "once"] and table["verdict"][0] == "supported"
+    assert table["part"].tolist() == ["clear", "once"] and table["verdict"][0] == "better"
     assert table["points"].tolist() == pytest.approx([40, 40], abs=1)
     assert (table["points_low"] < table["points"]).all() and (table["points"] < table["points_high"]).all()
     assert table["remarks"].tolist() == ["", "one training each"]
 
 
 def test_remarks_name_what_a_verdict_leaves_open():
-    row = {"verdict": "supported", "low": 0.005, "high": 0.05, "margin": 0.02, "scale_at_most_0": "", "seeds": 2}
+    row = {"verdict": "better", "low": 0.005, "high": 0.05, "margin": 0.02, "scale_at_most_0": "", "seeds": 2}
     said = [
         comparison.remarks(pd.Series(row | changed))
         for changed in ({}, {"low": 0.021}, {"verdict": "equivalent"}, {"scale_at_most_0": "5 of 5"}, {"seeds": 1})
@@ -232,9 +233,27 @@ def test_folds_that_predict_the_same_images_are_one_replicate_of_their_seed(make
     assert comparison.external_table(runs).arm.tolist() == ["baseline", "released"]
 
 
+def test_a_metric_that_is_added_stands_in_every_table(make_runs, monkeypatch):
+    """The least recall of a class: one entry in `METRICS`."""
+    monkeypatch.setitem(METRICS, "least_recall", Metric("least recall", lambda of: of.recall.min(axis=-1)))
+    runs = make_runs(names=("test", "validation", "external"), study="mine", protocol="clean", leak=False)
+    scores = pd.DataFrame([score(read_predictions(folder), CLASSES) for folder in runs["folder"]])
+    runs = runs[[*runs.columns.difference(scores.columns)]].join(scores)
+    gain = runs.groupby("arm")["least_recall"].mean().diff()["released"]
+    assert gain > 0.2
+    for table in (tables.networks_table(runs), comparison.external_table(runs)):
+        assert table["least_recall"].diff()[1] == pytest.approx(gain)
+    assert tables.attention_gain(runs)["least_recall_gain"].tolist() == pytest.approx([gain])
+    assert ledger.ledger({"frozen": runs})["least_recall"][0] == pytest.approx(100 * gain, abs=3)
+    analysis = Analysis(endpoint="least_recall", margins={"least_recall": 0.02}, draws=200)
+    found = comparison.comparisons_table(runs, CLASSES, analysis)
+    assert comparison.finding(found.iloc[0]).split(". ")[1].startswith("Least recall differs by +")
+    assert comparison.verdicts({"frozen": found}, "least_recall")["points"][0] == pytest.approx(100 * gain, abs=10)
+
+
 def test_one_training_of_each_arm_decides_nothing(make_runs, analysis):
     table = comparison.comparisons_table(make_runs(seeds=(0,)), CLASSES, analysis)
-    assert table.low[0] > 0.2 and set(table.verdict) == {"undecided at this scale"}
+    assert table.low[0] > 0.2 and set(table.verdict) == {"undecided"}
     assert "one training each, so the interval is for other lesions only" in comparison.finding(table.iloc[0])
 
 
@@ -267,7 +286,7 @@ def test_calibration_has_a_row_per_arm_in_their_order(make_runs):
 
 def test_reliability_is_drawn_for_every_arm(make_runs):
     runs = make_runs(protocol="clean")
-    curves = comparison.reliability_curves({"frozen": runs, "redraws": runs.assign(protocol="released")})
+    curves = comparison.reliability_curves({"frozen": runs, "redraws": runs.assign(protocol="authors")})
     assert curves.part.unique().tolist() == ["frozen"], "images that chose the epoch tell nothing of calibration"
     assert curves.arm.unique().tolist() == ["baseline", "released"]
     images = len(predictions(1))
@@ -334,7 +353,7 @@ def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
     table = table.droplevel("moves")
     luck = table.loc["luck of split and training"]
     assert luck["accuracy"] == pytest.approx(10, abs=0.8) and luck["range"] == ledger.SPREAD
-    (legend,) = figures.ledger_plot(table.reset_index(), ledger.METRICS, "t").legends
+    (legend,) = figures.ledger_plot(table.reset_index(), in_table("ledger"), "t").legends
     assert [text.get_text() for text in legend.get_texts()] == [ledger.INTERVAL, ledger.SPREAD]
 
 

@@ -72,6 +72,19 @@ def test_runs_that_the_study_no_longer_has_do_not_count_and_are_told(finished, p
     assert "not counted: 1 (synthetic/clean/mobilenet/released/seed-0-fold-0, ...)" in left_over(others)
 
 
+def test_runs_on_other_pixels_are_not_compared(finished, plan):
+    other = plan.runs()[0].folder
+    shutil.copytree(finished, other)
+    files.write_json(other / "params.json", plan.runs()[0].model_dump())
+    facts = files.read_json(finished / "environment.json")
+    for folder, pixels in ((other, "abc"), (finished, "abc"), (finished, "abd")):
+        files.write_json(folder / "environment.json", facts | {"pixel_sha256": {"images": pixels, "masks": None}})
+        if pixels == "abc":
+            assert len(load_runs(plan)) == 2
+    with pytest.raises(StudyError, match=r"baseline.* and .*released.* other pixels of synthetic under the same names"):
+        load_runs(plan)
+
+
 def test_missing_and_damaged_files_are_named(finished, plan):
     (finished / "predictions.parquet").write_bytes(b"PAR1 but not really")
     with pytest.raises(StudyError, match=r"predictions\.parquet is missing or damaged"):

@@ -1,4 +1,4 @@
-"""The README's main result is what the kept runs say."""
+"""The result in numbers is what the kept runs say."""
 
 import subprocess
 
@@ -16,8 +16,8 @@ def results_are_as_committed():
 
 
 @pytest.mark.skipif(not results_are_as_committed(), reason=f"the runs of {STUDY} are not those of the commit")
-def test_the_readme_shows_the_kept_runs():
-    text = (paths.ROOT / "README.md").read_text()
+def test_the_page_shows_the_kept_runs():
+    text = (paths.ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert text == replace_main_result(text, main_result()), "run python -m soft_attention.report.results_page"
 
 

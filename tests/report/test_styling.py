@@ -1,3 +1,5 @@
+"""Tables for reading, as text, for a page and as Markdown."""
+
 import numpy as np
 import pandas as pd
 
@@ -61,3 +63,14 @@ def test_columns_that_say_nothing_are_left_out():
 def test_words_stand_left_and_numbers_right():
     page = styling.styled(pd.DataFrame({"arm": ["paper"], "auc": [0.5]})).to_html()
     assert 'class="data row0 col0 text"' in page and 'class="data row0 col1"' in page
+
+
+def test_a_difference_with_its_ends_and_a_table_in_markdown():
+    assert styling.interval(1.25, -0.5, 3) == "+1.2 (-0.5 to +3.0)"
+    assert styling.interval(0.04, 0, 0.1, digits=2, unit=" points") == "+0.04 points (+0.00 to +0.10)"
+    assert styling.markdown(["part", "arm"], [["a", "b"], ["c", "d"]]) == [
+        "| part | arm |",
+        "|---|---|",
+        "| a | b |",
+        "| c | d |",
+    ]

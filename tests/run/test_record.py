@@ -103,6 +103,7 @@ def test_the_environment_tells_versions_data_and_scale(finished, dataset, run):
     found = json.loads((finished / "environment.json").read_text())
     assert found["packages"]["keras"] == keras.__version__
     assert found["dataset_manifest"] == dataset.manifest_hash
+    assert found["pixel_sha256"] == {"images": None, "masks": None}
     assert found["split_manifest"] == "hash"
     assert found["scale"] == run.scale and found["weights"] == "random"
     assert found["training_seconds"] == 2.0 and found["peak_memory_mib"] > 50

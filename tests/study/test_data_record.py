@@ -6,7 +6,14 @@ from soft_attention import paths
 from soft_attention.errors import StudyError
 from soft_attention.study import stages
 from soft_attention.study.config import Study
-from soft_attention.study.data_record import check_images, check_split, record_file, recorded_splits, write_record
+from soft_attention.study.data_record import (
+    check_images,
+    check_pixels,
+    check_split,
+    record_file,
+    recorded_splits,
+    write_record,
+)
 
 FIRST, SECOND = {"protocol": "clean", "seed": 0}, {"protocol": "clean", "seed": 1}
 
@@ -53,6 +60,20 @@ def test_runs_on_other_images_do_not_join_those_that_were_recorded():
     assert [audit["sha256"] for audit in recorded_splits("mine", "toy")] == ["abc"]
 
 
+def test_runs_on_changed_pixels_do_not_join_those_that_were_recorded():
+    before = {"images": "abc", "masks": None}
+    write_record("mine", record(first="abc"))
+    check_pixels("mine", "toy", before)  # an older record has no hashes
+    write_record("mine", record(first="abc") | {"pixel_sha256": before})
+    check_pixels("mine", "toy", before)
+    check_pixels("mine", "toy", {"images": "abc", "masks": "found since"})
+    check_pixels("mine", "toy", {"images": None, "masks": None})
+    with pytest.raises(StudyError, match=r"the images of toy are not those that the study mine was made with"):
+        check_pixels("mine", "toy", {"images": "abd", "masks": None})
+    with pytest.raises(StudyError, match=r"the images of toy"):
+        write_record("mine", record(second="xyz") | {"pixel_sha256": {"images": "abd", "masks": None}})
+
+
 def test_the_record_of_the_smoke_study_is_made_anew():
     write_record("smoke", record(first="abc", second="xyz"))
     write_record("smoke", record(first="abd"))
@@ -72,7 +93,11 @@ def test_the_data_stage_is_done_again_when_the_study_has_splits_that_are_not_rec
     study = Study.load("smoke")
     write_record(
         study.name,
-        {"dataset": "synthetic", "images": "generated", "splits": [{"split": study.runs()[0].split, "sha256": "abc"}]},
+        {
+            "dataset": "synthetic",
+            "images": "generated",
+            "splits": [{"split": dict(study.runs()[0].split), "sha256": "abc"}],
+        },
     )
     stages.data(study, "synthetic")
     assert not asked

@@ -11,10 +11,16 @@ import pandas as pd
 import scipy  # its parts are loaded when they are first used: most tables need none
 
 from soft_attention.errors import known
-from soft_attention.evaluation.metrics import block_sizes, draw_lesions, from_counts, labels_and_probabilities
+from soft_attention.evaluation.metrics import (
+    METRICS,
+    Tally,
+    block_sizes,
+    draw_lesions,
+    labels_and_probabilities,
+    of_calls,
+)
 from soft_attention.evaluation.verdict import BootstrapDifference
 
-METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_precision")
 UNITS = ("lesion", "image")
 
 
@@ -77,8 +83,8 @@ def paired_bootstraps(
         pairs: from `pair_predictions`. The columns arm_weight and reference_weight, if there are such, say how much an
             image counts for that arm: 0 leaves it out, to compare a part of the images with the whole.
         classes: the class names.
-        metrics: each one of `METRICS`, as defined in `metrics.score`. Or two of them, of the arm and of the reference:
-            how much higher one is. All are taken of the same draws, which is as fast as of one.
+        metrics: each one of `metrics.of_calls`. Or two of them, of the arm and of the reference: how much higher one
+            is. All are taken of the same draws, which is as fast as of one.
         unit: what counts the same, every `lesion` (an image weighs 1 / tested images of its lesion) or every `image`.
         draws: number of resamples.
         seed: of the resampling.
@@ -118,7 +124,7 @@ def bootstraps_of_change(
     found = []
     for place, table in enumerate((pairs, others)):
         rng = np.random.default_rng(seed)  # both with the same lesions
-        names = [known(pair[place], METRICS, "metric") for pair in metrics.values()]
+        names = [known(pair[place], of_calls(), "metric") for pair in metrics.values()]
         found.append(resample_lesions(table, classes, names, unit, draws, rng))
     facts = _facts(pairs)
     deviates = rng.standard_t(max(facts["seeds"] - 1, 1), draws)
@@ -194,7 +200,7 @@ def resample_lesions(
     """
     both = {metric: metric if isinstance(metric, tuple) else (metric, metric) for metric in metrics}
     for name in {name for pair in both.values() for name in pair}:
-        known(name, METRICS, "metric")
+        known(name, of_calls(), "metric")
     counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
     lesions = len(counts)
     _check_lesions(lesions)
@@ -204,9 +210,10 @@ def resample_lesions(
     def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
         """(draws, seeds) of each metric under lesion weights (draws, lesions)."""
         drawn = (weights @ flat).reshape(len(weights), *counts.shape[1:])
+        arm, reference = (Tally(*np.moveaxis(drawn[:, :, number], -2, 0)) for number in (0, 1))
         # Equal arms differ by 0, not by the rounding of a sum.
         return {
-            metric: (from_counts(drawn[:, :, 0], one) - from_counts(drawn[:, :, 1], other)).round(12)
+            metric: (METRICS[one].of(arm) - METRICS[other].of(reference)).round(12)
             for metric, (one, other) in both.items()
         }
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are first used: most tables need none
 from numpy.typing import ArrayLike
 
-SUPPORTED, NOT_SUPPORTED, EQUIVALENT, UNDECIDED = "supported", "not supported", "equivalent", "undecided at this scale"
+BETTER, WORSE, EQUIVALENT, UNDECIDED = "better", "worse", "equivalent", "undecided"
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def verdict(
 
     1. `EQUIVALENT`: the interval of level 2 level - 1 (90 % for 95 %) is within ±margin, so the arms differ by less
        than what counts, even where the difference is surely not 0;
-    2. `SUPPORTED`: p < 1 - level and the arm is better, i.e. the interval is above 0;
-    3. `NOT_SUPPORTED`: p < 1 - level and the arm is worse, i.e. the interval is below 0;
+    2. `BETTER`: p < 1 - level and the arm is better, i.e. the interval is above 0;
+    3. `WORSE`: p < 1 - level and the arm is worse, i.e. the interval is below 0;
     4. `UNDECIDED`: the data exclude neither.
 
     Args:
@@ -110,7 +110,7 @@ def verdict(
     if (difference.p_equivalence(margin) if p_equivalence is None else p_equivalence) < alpha:
         return EQUIVALENT
     if (difference.p_value() if p_value is None else p_value) < alpha:
-        return SUPPORTED if difference.estimate > 0 else NOT_SUPPORTED
+        return BETTER if difference.estimate > 0 else WORSE
     return UNDECIDED
 
 

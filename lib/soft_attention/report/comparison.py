@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
+from soft_attention.data.catalog import melanoma
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
-from soft_attention.evaluation.metrics import LABELS
-from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED, UNDECIDED, holm, verdict
-from soft_attention.report import tables
+from soft_attention.evaluation.metrics import METRICS, in_table
+from soft_attention.evaluation.verdict import BETTER, UNDECIDED, WORSE, holm, verdict
+from soft_attention.report import styling, tables
 from soft_attention.report.kept import tidy
 from soft_attention.report.load import scores
 from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import read_predictions
-from soft_attention.vocabulary import BACKBONES, CHOOSING
+from soft_attention.vocabulary import BACKBONES, PROTOCOLS
 
-MELANOMA = ("mel", "melanoma")  # its name in HAM10000 and in ISIC-2017
 SPECIFICITY = 0.9
 
 
@@ -154,17 +154,17 @@ def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
 
 def external_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Scores of each backbone and arm on the dataset's outside test set: means over the runs, and the images."""
-    metrics = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
     rows = []
     for run in runs.itertuples():
         found = scores(run.folder, run.classes, "external")
-        rows.append(_place(run) | {"images": found["n_images"]} | {metric: found[metric] for metric in metrics})
+        outside = {metric: found[metric] for metric in in_table("external")}
+        rows.append(_place(run) | {"images": found["n_images"]} | outside)
     return _means(rows)
 
 
 def unchosen(parts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The parts whose test images did not choose the epoch."""
-    return {name: runs for name, runs in parts.items() if (runs["protocol"].map(CHOOSING) != "test").all()}
+    return {name: runs for name, runs in parts.items() if PROTOCOLS[runs["protocol"].iloc[0]].chooses != "test"}
 
 
 def calibration_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +175,7 @@ def calibration_table(runs: pd.DataFrame) -> pd.DataFrame:
     validation images, beside the specificity that it has on the test images.
     """
     rows, classes = [], runs["classes"].iloc[0]
-    melanoma = next((name for name in MELANOMA if name in classes), None)
+    positive = melanoma(classes)
     for run in runs.itertuples():
         test, validation = (read_predictions(run.folder, name) for name in ("test", "validation"))
         temperature = calibration.fit_temperature(validation, classes)
@@ -186,8 +186,8 @@ def calibration_table(runs: pd.DataFrame) -> pd.DataFrame:
             "temperature": temperature,
             "ece_after": calibration.expected_calibration_error(cooled, classes),
         }
-        if melanoma:
-            point = calibration.sensitivity_at_specificity(validation, test, classes, melanoma, SPECIFICITY)
+        if positive:
+            point = calibration.sensitivity_at_specificity(validation, test, classes, positive, SPECIFICITY)
             row |= {"melanoma_sensitivity": point.sensitivity, "test_specificity": point.specificity}
         rows.append(row)
     return _means(rows)
@@ -201,7 +201,8 @@ def reliability_curves(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     curves = []
     for name, part in parts.items():
         of_part = []
-        for (backbone, arm), rows in part[part["protocol"] != "released"].groupby(["backbone", "arm"]):
+        chosen_by = part["protocol"].map(lambda protocol: PROTOCOLS[protocol].chooses)
+        for (backbone, arm), rows in part[chosen_by != "test"].groupby(["backbone", "arm"]):
             table = predictions_of(rows)
             table["image_id"] += " " + table["seed"].astype(str)  # once per seed
             found = calibration.reliability(table, part["classes"].iloc[0])
@@ -235,15 +236,15 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     cases = []
     for name, part in parts.items():
-        melanoma = next((each for each in MELANOMA if each in part["classes"].iloc[0]), None)
+        positive = melanoma(part["classes"].iloc[0])
         for (backbone, arm), runs in part.groupby(["backbone", "arm"], sort=False):
             paired = complete(part[part["backbone"] == backbone], (arm, "baseline"))
-            if melanoma and arm != "baseline" and len(paired):
-                auc = np.mean([found[melanoma]["auc"] for found in runs["per_class"]])
-                cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, melanoma))
+            if positive and arm != "baseline" and len(paired):
+                auc = np.mean([found[positive]["auc"] for found in runs["per_class"]])
+                cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, positive))
 
-    def row(place: dict, paired: pd.DataFrame, melanoma: str) -> dict:
-        return place | remembered(_melanoma_gain, paired, place["arm"], melanoma)
+    def row(place: dict, paired: pd.DataFrame, positive: str) -> dict:
+        return place | remembered(_melanoma_gain, paired, place["arm"], positive)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(row, *zip(*cases, strict=True))) if cases else []
@@ -271,7 +272,7 @@ def remarks(row) -> list[str]:
     has silenced; one training of each arm, so that the interval is for other lesions only and nothing is decided.
     """
     found = []
-    decided = row.verdict in (SUPPORTED, NOT_SUPPORTED)
+    decided = row.verdict in (BETTER, WORSE)
     if decided and min(abs(row.low), abs(row.high)) < row.margin:
         found.append("size open")
     if row.scale_at_most_0:
@@ -284,9 +285,9 @@ def remarks(row) -> list[str]:
 def finding(row) -> str:
     """One row of `comparisons_table` in words: the verdict, the difference in points, what it rests on."""
     seeds = f"{row.seeds} seeds" if row.seeds > 1 else "one training each, so the interval is for other lesions only"
-    points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+    points = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high, unit=" points")
     rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
-    differs = f"{LABELS[row.metric].capitalize()} differs by {points}, {rests_on}"
+    differs = f"{METRICS[row.metric].label.capitalize()} differs by {points}, {rests_on}"
     at_most_0 = row.scale_at_most_0
     scale = f" The learned scale of its unit ended at or below 0 in {at_most_0} runs." if at_most_0 else ""
     return f"{row.arm} against {row.reference}: {row.verdict}. {differs}.{scale}"
@@ -301,8 +302,8 @@ def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple
                 yield (backbone, arm, reference), paired
 
 
-def _melanoma_gain(paired: pd.DataFrame, arm: str, melanoma: str) -> dict[str, float]:
-    gains = _auc_gains(paired, arm, "baseline", melanoma)
+def _melanoma_gain(paired: pd.DataFrame, arm: str, positive: str) -> dict[str, float]:
+    gains = _auc_gains(paired, arm, "baseline", positive)
     gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
     found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
     return found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}

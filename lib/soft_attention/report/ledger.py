@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from soft_attention.evaluation import bootstrap
+from soft_attention.evaluation.metrics import in_table
 from soft_attention.evaluation.verdict import Difference
 from soft_attention.report import comparison, tables
 from soft_attention.study.folder import predictions_file
 from soft_attention.vocabulary import BACKBONES
 
-METRICS = ("accuracy", "weighted_precision", "balanced_accuracy")
 KINDER = {"accuracy": "balanced_accuracy", "weighted_precision": "macro_precision"}  # than the one beside it
 EACH = {"unit": "image", "draws": 2_000}
 INTERVAL, SPREAD = "95 % interval", "middle 95 % of the draws"
@@ -38,7 +38,7 @@ def ledger(parts: Parts) -> pd.DataFrame:
     Returns:
         Columns: backbone, moves (`GAIN` or `SCORE`, in this order), entry, compared (what with what), replicates (pairs
         of trainings where a gain is moved, else trainings), images, range (what low and high are: `INTERVAL`, over
-        lesions and seeds, or `SPREAD`), and for each of `METRICS` the points, low and high.
+        lesions and seeds, or `SPREAD`), and for each metric of the ledger the points, low and high.
     """
     parts = {name: runs[runs["dataset"] == "ham10000"] for name, runs in parts.items()}
     rows = [
@@ -66,8 +66,8 @@ def published_gain_text() -> str:
 
 def redraw_gains(runs: pd.DataFrame) -> pd.DataFrame:
     """What attention gained in each redraw of the authors' split: seed, and for each metric the points gained."""
-    values = runs.pivot(index="seed", columns="arm", values=list(METRICS)).dropna()
-    gains = {metric: 100 * (values[metric]["released"] - values[metric]["baseline"]) for metric in METRICS}
+    values = runs.pivot(index="seed", columns="arm", values=list(in_table("ledger"))).dropna()
+    gains = {metric: 100 * (values[metric]["released"] - values[metric]["baseline"]) for metric in in_table("ledger")}
     return pd.DataFrame(gains).reset_index()
 
 
@@ -93,7 +93,8 @@ def _attention(frozen: pd.DataFrame) -> Iterator[dict]:
         return
     pairs = comparison.pairs_of_arms(runs, *ARMS)
     compared = "arm released - baseline, lesions apart, validation chooses"
-    yield _row(GAIN, "attention itself", compared, pairs, bootstrap.paired_bootstraps(pairs, classes, METRICS, **EACH))
+    found = bootstrap.paired_bootstraps(pairs, classes, in_table("ledger"), **EACH)
+    yield _row(GAIN, "attention itself", compared, pairs, found)
     weight = _single(pairs).astype(float)
     single = pairs.assign(arm_weight=weight, reference_weight=weight)
     yield from _gain("only lesions with a single image", "gain on those - on all", single, pairs, classes)
@@ -112,7 +113,7 @@ def _baseline_scores(frozen: pd.DataFrame) -> Iterator[dict]:
     single = _single(pairs)
     compared = "tested on those - on all, same trainings, arm baseline"
     weighted = pairs.assign(arm_weight=single.astype(float))
-    found = bootstrap.paired_bootstraps(weighted, classes, METRICS, **EACH)
+    found = bootstrap.paired_bootstraps(weighted, classes, in_table("ledger"), **EACH)
     yield _row(SCORE, "only lesions with a single image", compared, pairs[single], found)
     nevi = (pairs["truth"] == classes.index("nv")).mean()
     compared = f"accuracy - balanced, weighted - macro precision: {nevi:.0%} of the images are nevi, arm baseline"
@@ -136,7 +137,7 @@ def _redraws(runs: pd.DataFrame, _: pd.DataFrame) -> Iterator[dict]:
         compared = f"gain by attention in each of {len(gains)} draws of the authors' split, each trained anew"
         row = {"moves": GAIN, "entry": "luck of split and training", "compared": compared, "replicates": len(gains)}
         row |= {"images": int(runs["n_images"].iloc[0]), "range": SPREAD}
-        for metric in METRICS:
+        for metric in in_table("ledger"):
             low, high = np.quantile(gains[metric], [0.025, 0.975])
             row |= {metric: float(gains[metric].mean()), f"{metric}_low": float(low), f"{metric}_high": float(high)}
         yield row
@@ -191,7 +192,7 @@ def _single(pairs: pd.DataFrame) -> pd.Series:
 
 def _score(entry: str, compared: str, arm: pd.DataFrame, reference: pd.DataFrame, classes: list[str]) -> dict:
     pairs = bootstrap.pair_predictions(arm, reference, classes)
-    return _row(SCORE, entry, compared, arm, bootstrap.paired_bootstraps(pairs, classes, METRICS, **EACH))
+    return _row(SCORE, entry, compared, arm, bootstrap.paired_bootstraps(pairs, classes, in_table("ledger"), **EACH))
 
 
 def _gain(
@@ -204,7 +205,7 @@ def _gain(
 ) -> Iterator[dict]:
     """How much more the arms of `pairs` differ than those of `others`; nothing with too few seeds."""
     if pairs["seed"].nunique() >= FEWEST_SEEDS:
-        metrics = metrics or {name: (name, name) for name in METRICS}
+        metrics = metrics or {name: (name, name) for name in in_table("ledger")}
         yield _row(
             GAIN, entry, compared, pairs, bootstrap.bootstraps_of_change(pairs, others, classes, metrics, **EACH)
         )

@@ -15,7 +15,7 @@ from soft_attention.files import read_json
 from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Run, Study
 from soft_attention.study.folder import read_history, read_predictions
-from soft_attention.vocabulary import CHOOSING
+from soft_attention.vocabulary import PROTOCOLS
 
 PART = ("part", "dataset", "protocol")  # runs that have these in common belong into one table
 
@@ -27,11 +27,13 @@ def load_runs(plan: Study) -> pd.DataFrame:
     intervals and the learned scale are taken. Other runs in the study's folder do not count: `left_over` tells of them.
 
     Raises:
-        StudyError: no run of the file is finished, or a file of one is missing or damaged.
+        StudyError: no run of the file is finished, a file of one is missing or damaged, or runs saw other pixels of
+            one dataset under the same names.
     """
     rows = [_run_row(folder) for folder in _finished(plan)]
     if not rows:
         raise StudyError(f"there are no finished runs in {_root(plan)}: start them with ./run_all.sh {plan.name}")
+    _check_pixels(rows)
     return pd.DataFrame(rows)
 
 
@@ -80,7 +82,8 @@ def load_losses(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, part in parts.items():
         for run in part.itertuples():
             history = read_history(run.folder)
-            losses = pd.DataFrame({"epoch": history["epoch"], "loss": history[f"{CHOOSING[run.protocol]}_loss"]})
+            loss = history[f"{PROTOCOLS[run.protocol].chooses}_loss"]
+            losses = pd.DataFrame({"epoch": history["epoch"], "loss": loss})
             place = {"backbone": run.backbone, "arm": run.arm, "seed": run.seed, "fold": run.fold}
             histories.append(losses.assign(part=name, **place))
     return pd.concat(histories, ignore_index=True)
@@ -137,6 +140,19 @@ def _finished(plan: Study, mark: str = "metrics.json") -> list[Path]:
 
 def _run(folder: Path) -> Run:
     return Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
+
+
+def _check_pixels(rows: list[dict[str, Any]]) -> None:
+    """StudyError if two runs on one dataset say that they saw other pixels; older runs say nothing of them."""
+    first: dict[str, tuple[str, Path]] = {}
+    for row in rows:
+        pixels = (read_json(row["folder"] / "environment.json").get("pixel_sha256") or {}).get("images")
+        seen, folder = first.setdefault(row["dataset"], (pixels, row["folder"])) if pixels else (None, None)
+        if seen != pixels:
+            raise StudyError(
+                f"{folder} and {row['folder']} were made with other pixels of {row['dataset']} under the same names "
+                "and cannot be compared: remove the one whose images are no longer there"
+            )
 
 
 def _place(run: Run) -> dict[str, Any]:

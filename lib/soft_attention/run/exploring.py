@@ -72,7 +72,7 @@ def open_run(name: str) -> Opened:
     run, cache = runs[name], paths.data_dir() / "cache"
     training.prepare_backend(run.seed)
     data = load_dataset(run.dataset)
-    split = windows.off_centre(make_split(data, **run.split), run.off_centre, cache)
+    split = windows.off_centre(make_split(data, **dict(run.split)), run.off_centre, cache)
     test = np.flatnonzero(split["subset"] == "test")
     masks = open_masks(split, run.size, cache)[test]
     return Opened(

@@ -114,6 +114,7 @@ def environment(run: Run, dataset: Dataset, split_hash: str, history: pd.DataFra
         "git_changed": bool(_git("status", "--porcelain", "--untracked-files=no", "lib", "notebooks")),
         "images": dataset.images,
         "dataset_manifest": dataset.manifest_hash,
+        "pixel_sha256": dataset.pixel_hashes,
         "split_manifest": split_hash,
         "weights": run.weights or "random",
         "scale": run.scale,

@@ -86,7 +86,7 @@ def data(study: Study, dataset: str) -> None:
     runs = [run for run in study.runs() if run.dataset == dataset]
     if not runs:
         raise StudyError(f"the study {study.name} has no runs on {dataset!r}")
-    splits = list({str(run.split): run.split for run in runs}.values())
+    splits = [dict(split) for split in dict.fromkeys(run.split for run in runs)]
     recorded = [audit.get("split") for audit in recorded_splits(study.name, dataset)]
     if all(split in recorded for split in splits):
         return
