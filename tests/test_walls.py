@@ -69,7 +69,8 @@ def loaded_by(code: str) -> set[str]:
         "from soft_attention.study.config import Study; Study.load('smoke').runs()",
         "import soft_attention.report.comparison",
         pytest.param(imports_of("01_data"), id="01_data"),
-        pytest.param(imports_of("05_summary"), id="05_summary"),
+        pytest.param(imports_of("05_claims"), id="05_claims"),
+        pytest.param(imports_of("06_summary"), id="06_summary"),
     ],
 )
 def test_what_trains_nothing_loads_no_keras(code):

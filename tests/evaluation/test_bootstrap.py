@@ -15,13 +15,18 @@ from soft_attention.evaluation.bootstrap import (
     bootstrap_mean,
     bootstraps_of_change,
     pair_predictions,
-    paired_bootstrap,
+    paired_bootstraps,
     resample_lesions,
 )
 from soft_attention.evaluation.metrics import of_calls, score
 from soft_attention.evaluation.verdict import EQUIVALENT, verdict
 
 ABC = ("a", "b", "c")
+
+
+def paired_bootstrap(pairs, classes, metric="balanced_accuracy", *options, **more):
+    """The difference of one score."""
+    return paired_bootstraps(pairs, classes, [metric], *options, **more)[metric]
 
 
 def runs_of_an_arm(rng, facts, seeds=(0, 1, 2), lean=1.0):
@@ -302,8 +307,6 @@ def test_the_interval_covers_the_true_difference(benchmark, world):
     table = benchmark.measure(world, 0.0, datasets=40, lesions=500, seeds=5, draws=300, margin=0.05)
     assert table["covers: bootstrap"].mean() > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 40)
     assert table["finds a difference: corrected t over runs"].mean() < 0.05 + 3 * np.sqrt(0.95 * 0.05 / 40)
-    if world == "trainings do not matter":
-        assert table["finds a difference: McNemar, one image per lesion"].mean() < 0.05 + 3 * np.sqrt(0.95 * 0.05 / 40)
 
 
 def test_a_large_difference_is_found_and_never_called_equivalent(benchmark):

@@ -13,9 +13,12 @@ import pandas as pd
 
 from soft_attention.data.catalog import melanoma
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
-from soft_attention.evaluation.metrics import METRICS, in_table, score
+from soft_attention.evaluation.metrics import METRICS, in_table
 from soft_attention.evaluation.verdict import BETTER, UNDECIDED, WORSE, holm, verdict
 from soft_attention.report import styling, tables
+from soft_attention.report.kept import tidy
+from soft_attention.report.load import scores
+from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import read_predictions
 from soft_attention.vocabulary import BACKBONES, PROTOCOLS
@@ -50,7 +53,7 @@ def answers(parts: Mapping[str, pd.DataFrame], analysis: Analysis, name: str = "
     With the name `external` on the outside test set, for the parts whose runs predicted one.
     """
     found = {
-        part: comparisons_table(runs, runs["classes"].iloc[0], analysis, name)
+        part: remembered(comparisons_table, runs, runs["classes"].iloc[0], analysis, name)
         for part, runs in parts.items()
         if not runs["leak"].any() and (name != "external" or runs["external"].all())
     }
@@ -65,7 +68,7 @@ def comparisons_table(
     Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
     difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict, and
     scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none.
-    Every lesion counts the same (see `bootstrap.paired_bootstrap`). One training of each arm decides nothing, whatever
+    Every lesion counts the same (see `bootstrap.paired_bootstraps`). One training of each arm decides nothing, whatever
     the lesions say. A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
@@ -108,35 +111,44 @@ def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str
     place = ["backbone", "arm", "seed", "fold"]
     runs = pd.concat([parts[name] for name in names])
     runs = runs[runs.groupby(place)["part"].transform("nunique") == len(names)].reset_index(drop=True)
-    validation = [
-        score(read_predictions(run.folder, "validation"), run.classes)[analysis.endpoint] for run in runs.itertuples()
-    ]
+    validation = [scores(run.folder, run.classes, "validation")[analysis.endpoint] for run in runs.itertuples()]
     best = runs.assign(validation=validation).groupby(place, sort=False)["validation"].idxmax()
     return {" or ".join(names): runs.loc[best.to_numpy()].reset_index(drop=True)}
 
 
-def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) -> pd.DataFrame:
-    """The comparisons by other tests, each with its own idea of chance.
+def preferences(chosen: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """In how many runs of each arm the validation images preferred which part, from `preferred`.
 
-    Columns: backbone, arm, reference; over runs, the mean difference of the endpoint with the interval and p-value of
-    the corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
-    standard deviations; and, of the first seed's networks, the images that only one arm calls correctly with McNemar's
-    mid-p (one image per lesion), and the AUC of melanoma against the rest with DeLong's p (lesion by lesion). A run's
-    score counts every image the same and is taken fold by fold, so the mean is not that of `comparisons_table`.
+    Columns: part (the whole), arm, prefers (a part of it), runs.
+    """
+    counts = {name: runs.value_counts(["arm", "part"], sort=False) for name, runs in chosen.items()}
+    return tidy(
+        {name: found.rename_axis(["arm", "prefers"]).reset_index(name="runs") for name, found in counts.items()}
+    )
+
+
+def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
+    """The comparisons by another test, whose idea of chance is the run.
+
+    Columns: backbone, arm, reference, runs; the mean difference of the endpoint with the interval and p-value of the
+    corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
+    standard deviations. A run's score counts every image the same and is taken fold by fold, so the mean is not that of
+    `comparisons_table`. Without folds there are no rows.
     """
     rows = []
     for (backbone, arm, reference), paired in _comparisons(runs, analysis):
+        if paired["fold"].nunique() == 1:
+            continue
         values = paired.pivot(index=["seed", "fold"], columns="arm", values=analysis.endpoint)
         differences = (values[arm] - values[reference]).rename("difference").reset_index()
+        t = paired_tests.corrected_t(differences["difference"], _tested_per_trained(paired))
+        low, high = t.interval()
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
-        if paired["fold"].nunique() > 1:
-            t = paired_tests.corrected_t(differences["difference"], _tested_per_trained(paired))
-            low, high = t.interval()
-            row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
-        if min(differences["seed"].nunique(), differences["fold"].nunique()) > 1:
+        row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
+        if differences["seed"].nunique() > 1:
             spread = paired_tests.variance_components(differences, "difference")
             row |= {f"sd_{name}": np.sqrt(value) for name, value in spread.items()}
-        rows.append(row | _first_seed_tests(paired, arm, reference, classes))
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -144,20 +156,25 @@ def external_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Scores of each backbone and arm on the dataset's outside test set: means over the runs, and the images."""
     rows = []
     for run in runs.itertuples():
-        found = score(read_predictions(run.folder, "external"), run.classes)
-        scores = {metric: found[metric] for metric in in_table("external")}
-        rows.append(_place(run) | {"images": found["n_images"]} | scores)
+        found = scores(run.folder, run.classes, "external")
+        outside = {metric: found[metric] for metric in in_table("external")}
+        rows.append(_place(run) | {"images": found["n_images"]} | outside)
     return _means(rows)
 
 
-def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+def unchosen(parts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The parts whose test images did not choose the epoch."""
+    return {name: runs for name, runs in parts.items() if PROTOCOLS[runs["protocol"].iloc[0]].chooses != "test"}
+
+
+def calibration_table(runs: pd.DataFrame) -> pd.DataFrame:
     """How far the probabilities of each backbone and arm can be trusted: means over its runs.
 
     Columns: backbone, arm, runs, brier, ece (expected calibration error), temperature (fitted on the validation images)
     and ece after it; and for melanoma the sensitivity at a specificity of .9, with the threshold taken from the
     validation images, beside the specificity that it has on the test images.
     """
-    rows = []
+    rows, classes = [], runs["classes"].iloc[0]
     positive = melanoma(classes)
     for run in runs.itertuples():
         test, validation = (read_predictions(run.folder, name) for name in ("test", "validation"))
@@ -227,10 +244,7 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, positive))
 
     def row(place: dict, paired: pd.DataFrame, positive: str) -> dict:
-        gains = _auc_gains(paired, place["arm"], "baseline", positive)
-        gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
-        found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
-        return place | found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
+        return place | remembered(_melanoma_gain, paired, place["arm"], positive)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(row, *zip(*cases, strict=True))) if cases else []
@@ -286,6 +300,13 @@ def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple
             paired = complete(runs[runs["backbone"] == backbone], (arm, reference))
             if len(paired):
                 yield (backbone, arm, reference), paired
+
+
+def _melanoma_gain(paired: pd.DataFrame, arm: str, positive: str) -> dict[str, float]:
+    gains = _auc_gains(paired, arm, "baseline", positive)
+    gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
+    found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
+    return found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
 
 
 def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> pd.DataFrame:
@@ -345,24 +366,3 @@ def _tested_per_trained(runs: pd.DataFrame) -> float:
     tested = runs["n_images"].mean()
     chosen_by = np.mean([len(read_predictions(folder, "validation")) for folder in runs["folder"]])
     return tested / (tested * runs["split_folds"].iloc[0] - tested - chosen_by)
-
-
-def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Sequence[str]) -> dict:
-    """McNemar on one image of each lesion, as it wants independent ones, and DeLong on all, lesion by lesion."""
-    first = runs[runs["seed"] == runs["seed"].min()]
-    one, other = (
-        predictions_of(first[first["arm"] == each]).sort_values("image_id", ignore_index=True)
-        for each in (arm, reference)
-    )
-    single = ~one["lesion_id"].duplicated()
-    called = [np.asarray(classes)[table[list(classes)].to_numpy().argmax(axis=1)] for table in (one, other)]
-    counts = paired_tests.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
-    found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}
-    found["p_mcnemar"] = counts.p_value
-    name = melanoma(classes)
-    positive = one["label"] == name
-    lesions, others = (set(one["lesion_id"][kind]) for kind in (positive, ~positive))
-    if min(len(lesions), len(others)) > 1 and not lesions & others:  # identifiers of patients may hold both
-        auc = paired_tests.delong(positive, one[name], other[name], one["lesion_id"])
-        found |= {"melanoma_auc_difference": auc.estimate, "p_delong": auc.p_value()}
-    return found

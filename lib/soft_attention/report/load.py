@@ -1,7 +1,7 @@
 """The run folders of a study, read into tables."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from soft_attention import paths
 from soft_attention.errors import StudyError
 from soft_attention.evaluation.metrics import score
 from soft_attention.files import read_json
+from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Run, Study
 from soft_attention.study.folder import read_history, read_predictions
 from soft_attention.vocabulary import PROTOCOLS
@@ -34,6 +35,11 @@ def load_runs(plan: Study) -> pd.DataFrame:
         raise StudyError(f"there are no finished runs in {_root(plan)}: start them with ./run_all.sh {plan.name}")
     _check_pixels(rows)
     return pd.DataFrame(rows)
+
+
+def scores(folder: Path, classes: Sequence[str], name: str = "test") -> dict[str, Any]:
+    """`metrics.score` of one of a run's tables of predictions, `remembered`."""
+    return remembered(_scores, folder, name, list(classes))
 
 
 def left_over(plan: Study) -> str:
@@ -119,6 +125,10 @@ def load_environments(plan: Study) -> pd.DataFrame:
     return table.groupby(list(table.columns), as_index=False, dropna=False).size().rename(columns={"size": "runs"})
 
 
+def _scores(folder: Path, name: str, classes: Sequence[str]) -> dict[str, Any]:
+    return score(read_predictions(folder, name), classes)
+
+
 def _root(plan: Study) -> Path:
     return paths.RESULTS / plan.name / "runs"
 
@@ -155,4 +165,4 @@ def _run_row(folder: Path) -> dict[str, Any]:
     found = {key: facts[key] for key in ("images", "training_seconds", "peak_memory_mib")}
     found |= {"scale": run.scale, "leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
     found |= {"folder": folder, "intervals": stored["intervals"], "gamma": stored.get("gamma")}
-    return _place(run) | found | score(read_predictions(folder), stored["classes"])
+    return _place(run) | found | scores(folder, stored["classes"])

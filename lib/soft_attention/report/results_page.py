@@ -93,11 +93,10 @@ def _cell(row) -> str:
 
 def _test_lines(parts: Tables, plan: Study) -> Iterator[str]:
     """The primary comparison, the first one of the first part, by the more conservative test over runs."""
-    runs = next(iter(parts.values()))
-    tests = comparison.tests_table(runs, runs["classes"].iloc[0], plan.analysis)
+    tests = comparison.tests_table(next(iter(parts.values())), plan.analysis)
     arm, reference = plan.analysis.comparisons[0]
-    for row in tests[(tests["arm"] == arm) & (tests["reference"] == reference)].itertuples():
-        if "p" in tests:
+    for row in tests.itertuples():
+        if (row.arm, row.reference) == (arm, reference):
             found = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high)
             yield "Every lesion counts the same. The first of these by a more conservative test, the"
             yield f"corrected t-test of {row.runs} runs, where every image counts the same: {found}, p = {row.p:.3f}."
