@@ -53,7 +53,7 @@ def _load_published(source: Source) -> Dataset:
     info, table = source.info, _table(source)
     pixels = source.pixels([Place(Path(path)) for path in table["image_path"]])
     external = info.external and (lambda: _load_external(source))
-    return Dataset(info.name, table, info.classes, pixels, external)
+    return Dataset(info.name, table, info.classes, pixels, external, source.notes())
 
 
 def _table(source: Source) -> pd.DataFrame:
