@@ -2,7 +2,7 @@
 
 Nothing here is part of the default suite: every test trains, and some need root. All of it:
 
-    pytest tests/faults/try_*.py
+    pytest tests/faults/try_*.py                     DATA_DIR=folder before it saves drawing the images anew each time
 """
 
 import os
@@ -53,6 +53,7 @@ class Project:
         site = next(venv.glob("lib/python*/site-packages"))
         lent = [path for path in sys.path if path.endswith("site-packages")] or [sysconfig.get_path("purelib")]
         (site / "a.pth").write_text("\n".join([str(self.folder / "lib"), *lent]), encoding="utf-8")
+        (venv / "share").symlink_to(Path(sys.prefix) / "share")  # templates of the report
         command = venv / "bin" / "snakemake"
         command.write_text('#!/bin/sh\nexec python -m snakemake "$@"\n')
         command.chmod(0o755)
