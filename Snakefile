@@ -71,6 +71,7 @@ rule train:
     resources:
         gpu=1,
         mem_mib=memory,
+        runtime=1440,  # minutes, for a cluster; the longest of the authors' trainings takes 6 hours on their GPU
     shell:
         "THREADS={threads} " + stage + " train {study.name:q} {wildcards.run:q}"
 

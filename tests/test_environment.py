@@ -91,3 +91,12 @@ def test_several_may_use_the_packages_and_hold_them_until_they_end(machine):
 def test_the_packages_of_another_checkout_are_not_used(folder, code):
     script = f'source {paths.ROOT}/scripts/environment.sh; has_this_study "{sys.executable}"'
     assert subprocess.run(["bash", "-c", script], cwd=folder).returncode == code
+
+
+def test_the_commands_keep_their_line_ends_where_git_would_change_them(tmp_path):
+    for name in (".gitattributes", "run_all.sh"):
+        shutil.copy(paths.ROOT / name, tmp_path)
+    git = ["git", "-c", "core.autocrlf=true", "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for command in ("init -q", "add .", "commit -qm x", "rm -q run_all.sh", "reset -q --hard"):
+        subprocess.run([*git, *command.split()], cwd=tmp_path, check=True)
+    assert b"\r" not in (tmp_path / "run_all.sh").read_bytes()

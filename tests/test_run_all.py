@@ -104,11 +104,9 @@ def test_a_snakemake_that_is_killed_leaves_no_training(project, running):
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="without flock nothing is locked")
 def test_a_second_call_names_the_first_or_what_is_left_of_it(project, running):
-    def again() -> str:
-        second = subprocess.run(
-            ["./run_all.sh"], cwd=project, env=surroundings(project), capture_output=True, text=True
-        )
-        return second.stderr
+    def again():
+        options = {"cwd": project, "env": surroundings(project), "capture_output": True, "text": True}
+        return subprocess.run(["./run_all.sh"], **options).stderr
 
     assert f"at work in this folder: process {running.pid}; wait for it, or end it: kill {running.pid}" in again()
     running.kill()

@@ -193,5 +193,11 @@ def named_if_damaged(file: Path, folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise StudyError(f"{file} is damaged ({reason}): remove {folder} to make that run again") from error
+        raise StudyError(f"{file} {why_unreadable(error)}: remove {folder} to make that run again") from error
+
+
+def why_unreadable(error: Exception) -> str:
+    """What Keras says of a file, in half a sentence for people."""
+    if "deserialization of a `Lambda`" in str(error):
+        return "holds a Lambda layer, which is code of whoever made it and is never run"
+    return f"is damaged ({' '.join(str(error).split())})"

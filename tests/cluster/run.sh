@@ -9,25 +9,27 @@ source scripts/environment.sh
 study=${1:-smoke}
 
 command -v slurmctld munged >/dev/null || { apt-get update -qq && apt-get install -y -qq slurm-wlm munge; }
+[ ! -e /etc/slurm/slurm.conf ] || fail "this machine has a Slurm: use it"  # SLURM_CONF does not reach a job's srun
 set_up_environment
 python -c 'import snakemake_executor_plugin_slurm' 2>/dev/null ||
     python -m pip install --quiet "$(sed -n 's/^slurm = \["\(.*\)"\]/\1/p' pyproject.toml)"
 
 own=$(mktemp -d)
-stop() {  # by their pid files
+running=
+stop() {  # the study, and the daemons by their pid files
     local name pid
+    [ -z "$running" ] || kill "$running" 2>/dev/null && wait "$running" || true
     for name in slurmd slurmctld munged; do
         pid=$(cat "$own/$name.pid" 2>/dev/null) && kill "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
     done
-    rm -rf "$own"
+    rm -rf "$own" /etc/slurm/slurm.conf
 }
 trap 'stop || true' EXIT
 
 head -c 128 /dev/urandom >"$own/munge.key"
 chmod 600 "$own/munge.key"
 mkdir "$own/state" "$own/spool"
-export SLURM_CONF="$own/slurm.conf"
-cat >"$SLURM_CONF" <<CONF
+cat >/etc/slurm/slurm.conf <<CONF
 ClusterName=loopback
 SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmctldPort=16817
@@ -58,8 +60,9 @@ timeout 60 bash -c 'until sinfo --noheader --format=%T | grep -q idle; do sleep 
 sinfo
 
 rm -rf "results/$study"
-no_gpu=(); nvidia-smi -L >/dev/null 2>&1 || no_gpu=(--set-resources train:gpu=0 train:runtime=60 attention:gpu=0)
-./run_all.sh "$study" --profile profiles/slurm "${no_gpu[@]}" >"$own/run.log" 2>&1 &
+# This Slurm has no GPU and keeps no accounts, of which sacct would tell.
+./run_all.sh "$study" --profile profiles/slurm --set-resources train:gpu=0 attention:gpu=0 \
+    --slurm-status-command squeue --slurm-init-seconds-before-status-checks 5 >"$own/run.log" 2>&1 &
 running=$!
 until job=$(squeue --noheader --states=running --format='%i %k' | awk '/rule_train/ { print $1; exit }') && [ -n "$job" ]; do
     kill -0 "$running" 2>/dev/null || { cat "$own/run.log"; fail "the study ended before a training ran"; }
@@ -70,6 +73,7 @@ echo "cancelling job $job: $(squeue --noheader --jobs "$job" --format=%k)"
 scancel "$job"
 status=0
 wait "$running" || status=$?
+running=
 grep -E "^\[|job|Trying to restart|error|report" "$own/run.log" || true
 squeue --states=all --format='%.6i %.12T %k'
 [ "$status" = 0 ] || fail "the study failed: $status"

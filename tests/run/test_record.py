@@ -13,6 +13,7 @@ from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.evaluation.metrics import score
 from soft_attention.model.attention import SoftAttention
+from soft_attention.model.networks import build_network
 from soft_attention.run import record
 from soft_attention.run.predictions import table
 from soft_attention.study.config import Study
@@ -173,3 +174,11 @@ def test_a_hook_of_another_repository_does_not_lend_its_commit(repository, tmp_p
     monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     assert record.code(elsewhere) == {"git_commit": None, "git_changed": None}
+
+
+def test_a_network_that_holds_code_is_not_loaded(tmp_path):
+    keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: 2 * x)]).save(tmp_path / "model.keras")
+    with pytest.raises(StudyError, match=r"model\.keras holds a Lambda layer, which is code .* never run: remove /"):
+        record.load_network(tmp_path)
+    with pytest.raises(StudyError, match=r"weights file .*model\.keras holds a Lambda layer.*: give another"):
+        build_network("mobilenet", "baseline", image_size=31, weights=tmp_path / "model.keras")

@@ -9,6 +9,7 @@ import numpy as np
 from keras import KerasTensor, layers
 
 from soft_attention.errors import StudyError, known
+from soft_attention.files import why_unreadable
 from soft_attention.model.attention import SoftAttention
 from soft_attention.model.backbones import ARCHITECTURES
 from soft_attention.model.checkpoints import is_keras2, load_keras2
@@ -194,4 +195,6 @@ def _load_weights(network: keras.Model, path: Path) -> None:
     except StudyError:
         raise
     except Exception as error:
+        if "Lambda" in str(error):
+            raise StudyError(f"the weights file {path} {why_unreadable(error)}: give another") from error
         raise StudyError(f"the weights file {path} is damaged or does not fit {network.name}: {error}") from error

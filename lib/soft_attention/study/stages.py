@@ -260,9 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.stage == "train":
             run = find_run(study, options.what)
             if not is_recorded(study, run.dataset):
-                raise StudyError(
-                    f"{study.name} has no record of all splits of {run.dataset}: ./run_all.sh {study.name}"
-                )
+                raise StudyError(f"{study.name} lacks a record of splits of {run.dataset}: ./run_all.sh {study.name}")
             train(run)
         else:
             attention(study, find_run(study, options.what))

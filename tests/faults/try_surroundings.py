@@ -1,0 +1,53 @@
+"""Surroundings that a study does not choose: names, locale, folders, other programs' packages and kernels."""
+
+import os
+import re
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+HOSTILE = ["<img src=x onerror=alert(1)>", "$(touch owned)", 'it\'s "quoted"; touch owned']
+
+
+def test_a_study_runs_in_odd_surroundings_and_ends_in_the_same_numbers(project, undisturbed, tmp_path):
+    long = tmp_path / ("t" * 112)
+    trap = tmp_path / "share" / "kernels" / "python3" / "kernel.json"
+    foreign = tmp_path / "foreign" / "pandas.py"
+    for file in (trap, foreign, long / "x"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    trap.write_text('{"argv": ["/bin/false"], "display_name": "a trap", "language": "python"}')
+    foreign.write_text("raise ImportError('a foreign pandas')")
+    odd = {
+        "HOME": "/nonexistent",
+        "LC_ALL": "en_US.ISO-8859-1",
+        "TMPDIR": str(long),
+        "JUPYTER_PATH": str(tmp_path / "share"),
+        "PYTHONPATH": str(foreign.parent),
+    }
+    before = os.umask(0o077)
+    try:
+        code, said = project.run(environment=odd, stdin=None)
+    finally:
+        os.umask(before)
+    assert code == 0, said
+    assert project.result() == undisturbed
+    assert not list(project.folder.rglob("owned")), "a name was executed"
+
+
+def test_hostile_names_are_neither_executed_nor_pages(project):
+    own = project.folder / "own $(touch owned) <b>"
+    own.mkdir()
+    rows = []
+    for number in range(60):
+        values = np.random.default_rng(number).integers(0, 255, (32, 32, 3), dtype="uint8")
+        Image.fromarray(values).save(own / f"{number}.png")
+        rows.append({"image_id": str(number), "label": HOSTILE[number % 3], "lesion_id": f"<i>{number}</i>"})
+    pd.DataFrame(rows).to_csv(own / "labels.csv", index=False)
+    project.write_study(datasets=[str(own)], about="<img src=x onerror=alert(2)> $(touch owned)")
+    code, said = project.run()
+    assert code == 0, said
+    page = (project.folder / "results" / "mine" / "report.html").read_text(encoding="utf-8")
+    assert not re.search("<[^>]*onerror=alert", page)
+    assert "&lt;img src=x onerror=alert(2)&gt;" in page, "it is shown as it stands"
+    assert not list(project.folder.rglob("owned")) and not list(project.folder.parent.glob("owned"))
