@@ -3,10 +3,11 @@ from pathlib import Path
 
 from soft_attention import paths
 from soft_attention.study.config import Study
+from soft_attention.study.data_record import is_recorded
 from soft_attention.study.folder import changes
 from soft_attention.errors import StudyError
 
-study = Study.load(Path(config.get("study", "demo")).stem)  # a name in params/, also given as params/NAME.yaml
+study = Study.load(Path(config.get("study", "demo")).name.removesuffix(".yaml"))
 results = paths.RESULTS / study.name
 runs = {run.id: run for run in study.runs()}
 memory = 5000  # MiB for a run: records of frozen ones show up to 6,100, but all except 600 of it is mapped features
@@ -17,19 +18,26 @@ for run in runs.values():
         raise StudyError(f"{run.folder} was run with other parameters ({changed}): remove it or rename the study")
 
 
-def prepared(dataset):
-    """Marks a dataset whose data stage is done for as many splits as the study has; gone after its last training."""
-    splits = {run.split for run in runs.values() if run.dataset == dataset}
-    return f".snakemake/{study.name}-{Path(dataset).name}-{len(splits)}-splits"
+datasets = dict.fromkeys(run.dataset for run in runs.values())
+unprepared = [dataset for dataset in datasets if not is_recorded(study, dataset)]
+
+
+def marker(dataset):
+    """Stands for a data stage that this Snakemake has run. Whether there is need of one, the record alone says."""
+    return Path(".snakemake", f"{study.name}-{Path(dataset).name}-data")
 
 
 def needed_data(wildcards):
     """A finished run needs no data: it is not trained again when the data stage is run again for others."""
     run = runs[wildcards.run]
-    return [] if (run.folder / "metrics.json").exists() else datasets[run.dataset]
+    finished = (run.folder / "metrics.json").exists()
+    return marker(run.dataset) if run.dataset in unprepared and not finished else []
 
 
-datasets = {dataset: prepared(dataset) for dataset in dict.fromkeys(run.dataset for run in runs.values())}
+if workflow.is_main_process:
+    for dataset in unprepared:  # a Snakemake that was killed leaves its marker
+        marker(dataset).unlink(missing_ok=True)
+
 trained = [run.folder / "metrics.json" for run in runs.values()]
 looked_at = [run.folder / "attention.json" for run in study.attention_runs()]
 
@@ -47,7 +55,7 @@ for dataset in datasets:
         name:
             f"data_{Path(dataset).name}"
         output:
-            temp(touch(datasets[dataset])),
+            temp(touch(marker(dataset))),
         params:
             dataset=dataset,
         shell:

@@ -7,33 +7,35 @@
 #   ./run_all.sh recipe          the authors' recipe; needs a GPU
 #
 # Running it again does only what is missing; a run that was killed goes on after its last epoch.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # also where it was called by sh
 set -euo pipefail
 for place in DATA_DIR DATA_MIRROR; do  # a relative one is meant from where the command is given
     case "${!place:-}" in "" | /* | "~"* | *://*) ;; *) export "$place=$PWD/${!place}" ;; esac
 done
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 source scripts/environment.sh
+source scripts/together.sh
 
 case "${1:-}" in
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' run_all.sh; exit ;;
     "" | -*) study=demo ;;
-    *) study=$1; shift ;;
+    *) study=${1#params/}; study=${study%.yaml}; shift ;;
 esac
 
-exec 9>.run_all.lock  # instead of Snakemake's own lock, which outlives a kill
-take_lock --nonblock 9 || fail "another ./run_all.sh is at work in this folder"
+hold_folder
 set_up_environment
 
 # As many runs side by side as there are cores and memory for; where there is too little for one, one at a time.
 memory=$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo 2>/dev/null || echo $(($(sysctl -n hw.memsize) / 1048576)))
 gpus=$(nvidia-smi -L 2>/dev/null | grep -c GPU || true)
-resources=(mem_mib="$memory")
-[ "$gpus" -eq 0 ] || resources+=(gpu=1)  # runs take turns on a GPU
+limits=(--cores all --resources mem_mib="$memory")
+[ "$gpus" -eq 0 ] || limits+=(gpu=1)  # runs take turns on a GPU
+case " $* " in *" --profile "* | *" --executor "*) limits=() ;; esac  # a cluster has limits of its own
 
-snakemake --resources "${resources[@]}" --config study="$study" --quiet host rules reason \
-    --cores all --keep-going --rerun-incomplete --rerun-triggers mtime --nolock --scheduler greedy "$@" ||
+run_together snakemake "${limits[@]}" --config study="params/$study.yaml" --quiet host rules reason \
+    --keep-going --rerun-incomplete --rerun-triggers mtime --nolock --scheduler greedy "$@" ||
     fail "part of the study '$study' failed: the messages above say what, and where the notebook with the error is"
 
 case " $* " in *" -n "* | *" --dry-run "*) python -m soft_attention.study.stages plan "$study"; exit ;; esac
-report="results/$(basename "$study" .yaml)/report.html"
+report="results/$study/report.html"
 [ ! -f "$report" ] || echo "report: $PWD/$report"

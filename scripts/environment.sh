@@ -6,7 +6,16 @@
 
 fail() { echo "error: $*" >&2; exit 1; }
 
-take_lock() { ! command -v flock >/dev/null || flock "$@"; }  # macOS has no flock: there nothing is locked
+# macOS has no flock: there nothing is locked.
+take_lock() { ! command -v flock >/dev/null || flock "$@"; }
+
+try_lock() {  # FD: false if another holds it
+    local status=0
+    command -v flock >/dev/null || return 0
+    timeout 60 flock --nonblock "$1" || status=$?
+    [ "$status" -ne 124 ] || fail "the file system of $PWD does not answer whether a file is locked: is its lock service away?"
+    return "$status"
+}
 
 find_python() {
     local candidate
@@ -24,6 +33,8 @@ has_this_study() {  # PYTHON: not that of another checkout, from which .venv/ wa
 }
 
 set_up_environment() {
+    unset PYTHONPATH PYTHONHOME  # packages of others would stand before those of the lock
+    export PYTHONNOUSERSITE=1
     if [ -n "${CONDA_PREFIX:-}" ] && python -c 'import tensorflow, snakemake, papermill' 2>/dev/null; then
         has_this_study python || python -m pip install --quiet --no-deps --no-build-isolation -e .
     else
@@ -35,7 +46,7 @@ set_up_environment() {
         exec 7>.venv.lock 8>.set_up.lock
         take_lock 8  # two first calls at once: one waits
         if ! cmp -s "$lock" .venv/installed.lock || ! has_this_study .venv/bin/python; then
-            take_lock --nonblock 7 || fail "$lock asks for other packages than those in .venv/, or these belong to another" \
+            try_lock 7 || fail "$lock asks for other packages than those in .venv/, or these belong to another" \
                 "checkout; but a study or tests at work here use those in .venv/: wait until they have ended"
             local python; python=$(find_python) || exit 1
             echo "setting up .venv with the packages of $lock (once, two to five minutes) ..."
@@ -49,5 +60,5 @@ set_up_environment() {
         exec 8>&-
         export PATH="$PWD/.venv/bin:$PATH"
     fi
-    export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
+    export PYTHONUTF8=1 TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
 }

@@ -1,11 +1,17 @@
 """How files are written and read: complete or not at all, whatever a kill or a neighbour does."""
 
+import errno
 import fcntl
 import json
 import os
+import re
+import shutil
+import tempfile
+import threading
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +19,33 @@ import pandas as pd
 
 from soft_attention.errors import StudyError
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+UNLOCKABLE = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+PATIENCE = 60  # seconds that a file system may take to answer whether a lock is free
+
 
 def temporary_name(path: Path) -> Path:
     """A new name beside `path` for what is to become it."""
     return path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
+
+
+def free(folder: Path) -> str:
+    """What is left on the disk that a folder is on or would be on, for people."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return f"{shutil.disk_usage(there).free / 2**20:,.0f} MiB"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says when `path` cannot be written into a StudyError that names it and its disk."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # HDF5 raises both, and hides the number in its words
+        number, elsewhere = _error_number(error), getattr(error, "filename", None)
+        if number not in UNWRITABLE or (elsewhere and not Path(elsewhere).is_relative_to(path.parent)):
+            raise
+        full = f": {free(path.parent)} are free on its disk" if number in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise StudyError(f"{path} cannot be written ({os.strerror(number)}){full}") from error
 
 
 @contextmanager
@@ -24,24 +53,99 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` on success, remove it on failure.
 
     A file that exists under its final name is therefore complete, also after a kill.
+
+    Raises:
+        StudyError: the disk is full, or the folder is not to be written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder: of several processes, one works in it, others wait."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file closes, also if we are killed
+    """Hold the lock of a folder: of several processes, one works in it, others wait.
+
+    Raises:
+        StudyError: the folder cannot be written to, or its file system has no locks or does not answer.
+    """
+    with writing(folder / ".lock"):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "w")  # noqa: SIM115
+    with lock:  # freed when the file closes, also if we are killed
+        while not _locked(lock.fileno(), folder):
+            time.sleep(0.2)
         yield
+
+
+@contextmanager
+def scratch(prefix: str, longest: int) -> Iterator[Path]:
+    """A new folder for temporary files, with a path of at most so many bytes; those of killed processes are removed.
+
+    Raises:
+        StudyError: no folder for temporary files can be written to.
+    """
+    place = Path(tempfile.gettempdir())
+    if len(os.fsencode(place / f"{prefix}12345678")) > longest:  # also on macOS, whose own is long
+        place = Path("/tmp")
+    for old in place.glob(f"{prefix}*"):
+        _remove_if_left(old)
+    with writing(place / prefix):
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _remove_if_left(folder: Path) -> None:
+    with suppress(OSError):  # another user's; or its owner is at work, or was faster
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - folder.stat().st_mtime > 60:  # between its making and its lock it has none
+                shutil.rmtree(folder)
+        finally:
+            os.close(held)
+
+
+def _locked(file: int, folder: Path) -> bool:
+    """Try to lock an open file. On a network drive whose lock service is away, trying itself never returns."""
+    answers = []
+
+    def ask():
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            answers.append(0)
+        except OSError as error:
+            answers.append(error.errno)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    if not answers or answers[0] in UNLOCKABLE:
+        why = os.strerror(answers[0]) if answers else f"no answer within {PATIENCE} s"
+        raise StudyError(
+            f"the file system of {folder} locks no files ({why}): mount it with its lock service, or with "
+            "local_lock=flock where one machine alone works in a folder"
+        )
+    if answers[0] not in (0, errno.EWOULDBLOCK):
+        raise OSError(answers[0], os.strerror(answers[0]), str(folder))
+    return not answers[0]
+
+
+def _error_number(error: Exception) -> int | None:
+    told = re.search(r"(?:errno = |\[Errno )(\d+)", str(error))
+    return getattr(error, "errno", None) or (int(told[1]) if told else None)
 
 
 def leftovers(path: Path) -> list[Path]:
@@ -52,7 +156,7 @@ def leftovers(path: Path) -> list[Path]:
 def write_json(path: Path, values: Any) -> None:
     """Write JSON under a temporary name, then rename. ValueError for a number that JSON does not have, such as NaN."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
+        temporary.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -78,7 +182,7 @@ def read_json(path: Path) -> Any:
     if not path.exists():
         raise StudyError(f"{path} does not exist: the run is not finished")
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # no JSON, or no text
         raise StudyError(f"{path} is damaged ({error}): remove it and run again") from error
 

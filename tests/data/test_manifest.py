@@ -123,30 +123,31 @@ def files(tmp_path, monkeypatch):
     for name in ("I0", "I1", "I2", "M1"):
         Image.new("RGB", (9, 9), (ord(name[0]), int(name[1]), 7)).save(tmp_path / f"{name}.bmp")
     images = [str(tmp_path / f"{name}.bmp") for name in table["image_id"]]
-    return Dataset("toy", table.assign(image_path=images, mask_path=[None, str(tmp_path / "M1.bmp"), None]), (), "own")
+    return table.assign(image_path=images, mask_path=[None, str(tmp_path / "M1.bmp"), None])
+
+
+def pixels(table):
+    return Dataset("any", table, (), "own").pixel_hashes
 
 
 def test_the_hash_of_the_pixels_changes_with_what_a_file_holds_and_with_nothing_else(files, tmp_path):
-    before = files.pixel_hashes
-    for file in tmp_path.glob("*.bmp"):
-        file.touch()
-    assert files.pixel_hashes == before
-    moved = files.table.iloc[::-1].replace(
-        str(tmp_path / "I1.bmp"), str((tmp_path / "I1.bmp").rename(tmp_path / "x.bmp"))
-    )
-    assert Dataset("other", moved, (), "own").pixel_hashes == before
-    (tmp_path / "x.bmp").rename(tmp_path / "I1.bmp")
-    ImageOps.invert(Image.open(tmp_path / "I1.bmp")).save(tmp_path / "I1.bmp")  # the same length
-    assert files.pixel_hashes["images"] != before["images"] and files.pixel_hashes["masks"] == before["masks"]
-    assert files.manifest_hash == manifest_hash(files.table)
+    before, file = pixels(files), tmp_path / "I1.bmp"
+    for each in tmp_path.glob("*.bmp"):
+        each.touch()
+    assert pixels(files) == before
+    moved = files.iloc[::-1].replace(str(file), str(file.rename(tmp_path / "x.bmp")))
+    assert pixels(moved) == before
+    (tmp_path / "x.bmp").rename(file)
+    ImageOps.invert(Image.open(file)).save(file)  # the same length
+    assert pixels(files)["images"] != before["images"] and pixels(files)["masks"] == before["masks"]
     (tmp_path / "M1.bmp").write_bytes(b"")
-    assert files.pixel_hashes["masks"] != before["masks"]
+    assert pixels(files)["masks"] != before["masks"]
 
 
 def test_there_is_no_hash_of_pixels_that_are_not_there(files, tmp_path):
     (tmp_path / "I2.bmp").unlink()
-    assert files.pixel_hashes["images"] is None
-    assert Dataset("toy", files.table.assign(mask_path=None), (), "own").pixel_hashes == {"images": None, "masks": None}
+    assert pixels(files)["images"] is None
+    assert pixels(files.assign(mask_path=None)) == {"images": None, "masks": None}
 
 
 def test_external_may_be_given_as_a_table():

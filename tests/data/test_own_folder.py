@@ -63,6 +63,16 @@ def test_own_images_may_lie_in_folders_below(own):
         load_dataset(own)
 
 
+def test_links_lead_to_images_and_those_that_lead_nowhere_are_none(own, tmp_path):
+    (own / "001.jpg").rename(tmp_path / "elsewhere.jpg")
+    (own / "001.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    (own / "round").symlink_to(own)
+    assert len(load_dataset(own).table) == 3
+    (tmp_path / "elsewhere.jpg").unlink()
+    with pytest.raises(StudyError, match=r"1 images have a row but no image file \(001\)"):
+        load_dataset(own)
+
+
 def test_an_image_in_the_folder_goes_before_one_of_its_name_below(own):
     (own / "originals").mkdir()
     (own / "originals" / "001.tif").write_bytes(b"")
@@ -119,10 +129,11 @@ def test_a_format_that_is_not_read_is_named(own, there, message):
         load_dataset(own)
 
 
-def test_an_image_whose_name_differs_in_case_is_named(own):
-    (own / "labels.csv").write_text("image_id,label,lesion_id\nImg1,b,x\n002,a,x\n003,b,y\n")
+@pytest.mark.parametrize("image", ["Img1", "IMG1.png"])
+def test_an_image_whose_name_is_written_otherwise_is_named(own, image):
+    (own / "labels.csv").write_text(f"image_id,label,lesion_id\n{image},b,x\n002,a,x\n003,b,y\n")
     (own / "001.jpg").rename(own / "IMG1.jpg")
-    with pytest.raises(StudyError, match=r"no image file; IMG1\.jpg is there, written otherwise \(Img1\)"):
+    with pytest.raises(StudyError, match=rf"no image file; IMG1\.jpg is there, written otherwise \({image}\)"):
         load_dataset(own)
 
 

@@ -1,6 +1,7 @@
 """The run folder: complete or absent, and never overwritten."""
 
 import json
+import subprocess
 
 import keras
 import numpy as np
@@ -133,3 +134,42 @@ def test_the_smoke_study_may_be_played_with(run):
     assert record.open_run_folder(smoke.model_copy(update={"epochs": 5})) == folder
     assert {file.name for file in folder.iterdir()} == {"params.json", *in_use}
     assert json.loads((folder / "params.json").read_text())["epochs"] == 5
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    for name in ("lib", "notebooks"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.py").write_text("1")
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "x")
+    return tmp_path
+
+
+def test_the_code_is_known_by_its_commit_and_whether_it_was_changed(repository):
+    facts = record.code(repository)
+    assert len(facts["git_commit"]) == 40 and facts["git_changed"] is False
+    (repository / "lib" / "new.py").touch()
+    assert record.code(repository) == facts | {"git_changed": True}
+
+
+def test_the_commit_of_a_repository_around_the_project_is_not_its_own(repository):
+    assert record.code(repository / "lib") == {"git_commit": None, "git_changed": None}
+
+
+def test_where_git_refuses_nothing_is_known(repository, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    (repository / "lib" / "a.py").write_text("2")
+    assert record.code(repository) == {"git_commit": None, "git_changed": None}
+
+
+def test_a_hook_of_another_repository_does_not_lend_its_commit(repository, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert record.code(elsewhere) == {"git_commit": None, "git_changed": None}

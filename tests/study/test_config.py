@@ -180,18 +180,65 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
         (setting(class_weights={"mle": 5.0}), "unknown class of synthetic in class_weights 'mle'.*did you mean 'mel'"),
         ({"settings": GOOD["settings"] | {"validation_share": 0.8}}, r"validation_share: .*0\.5, not 0\.8"),
         ({"analysis": {"margins": {"acuracy": 0.01}}}, "unknown metric 'acuracy'.*did you mean 'accuracy'"),
-        ({"analysis": {"margins": {"balanced_accuracy": 0.0}}}, "the margin of balanced_accuracy is a share above 0"),
+        ({"analysis": {"margins": {"balanced_accuracy": 0.0}}}, "margins.balanced_accuracy: .*greater than 0, not 0.0"),
         ({"analysis": {"comparisons": [["paper", "paper"]]}}, "paper is compared with itself"),
         ({"parts": {"a": {"about": "x", "arms": []}}}, r"mine\.yaml: parts\.a\.arms: .*at least 1 item"),
         ({"folds": []}, r"mine\.yaml: folds: .*at least 1 item"),
         ({"parts": {"../a": {"about": "x"}}}, r"mine\.yaml: parts\.\.\./a.*"),
         ({"datasets": ["/somewhere/.."]}, r"the dataset '/somewhere/\.\.' has no name for its results"),
+        (setting(class_weights={"mel": -5.0}), r"class_weights\.mel: .*greater than 0, not -5\.0"),
+        (setting(class_weights={"mel": float("nan")}), r"class_weights\.mel: .*finite number, not nan"),
+        (setting(adam_epsilon=float("inf")), "adam_epsilon: .*finite number, not inf"),
+        ({"seeds": [2**32]}, r"seeds\.0: .*less than or equal to 2147483647, not 4294967296"),
+        (setting(weights="None"), "weights: 'None' would be the name of a file: write null"),
+        (setting(weights="ImageNet"), "weights: 'ImageNet' would be the name of a file: write imagenet"),
+        (setting(weights="~/w"), "weights: there is no file /.*/w: give null"),
         ({"analysis": {"comparisons": "released"}}, r"a list of pairs of arms is wanted.*not 'released'"),
     ],
 )
 def test_mistakes_are_named_with_file_key_and_what_was_meant(load, changed, message):
     with pytest.raises(StudyError, match=message):
         load(**changed)
+
+
+@pytest.mark.parametrize("model", [Run, Study, Split, DataParameters, AttentionParameters])
+def test_every_number_has_a_range(model):
+    def numbers(node):
+        if isinstance(node, dict):
+            if node.get("type") in ("integer", "number"):
+                yield node
+            for value in node.values():
+                yield from numbers(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from numbers(value)
+
+    found = list(numbers(model.model_json_schema()))
+    assert found and all(
+        any(key.lower().endswith(end) for key in node) for node in found for end in ("minimum", "maximum")
+    )
+
+
+def test_the_weights_of_a_person_are_found_from_home_and_from_the_project(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "w.h5").touch()
+    run = load(**setting(weights="~/w.h5")).runs()[0]
+    assert run.weights_file == tmp_path / "w.h5" and run.weights == "~/w.h5"
+    assert run.model_copy(update={"weights": "w.h5"}).weights_file == paths.ROOT / "w.h5"
+    assert run.model_copy(update={"weights": "imagenet"}).weights_file is None
+
+
+@pytest.mark.parametrize("name", ["2026", "007", "1e3", "True", "1_2", "abc.v2"])
+def test_a_study_has_the_name_of_its_file_whatever_it_looks_like(name, tmp_path):
+    (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(GOOD))
+    assert Study.load(tmp_path / f"{name}.yaml").name == name
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "a b", "{run}", "-n", "a\nb", "<img>"])
+def test_a_study_that_cannot_be_a_folder_is_refused(name, tmp_path):
+    (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(GOOD))
+    with pytest.raises(StudyError, match="a study is named in letters, digits"):
+        Study.load(tmp_path / f"{name}.yaml")
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path):

@@ -1,7 +1,10 @@
 """Executing notebooks: what is kept of one that works, fails, or loses its kernel."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import nbformat
 import pytest
@@ -26,9 +29,12 @@ def notebook(tmp_path):
 
 def test_parameters_arrive_and_progress_is_shown(notebook, tmp_path, capsys):
     output = tmp_path / "out" / "done.ipynb"
-    stages.execute(notebook("print(f'epoch {x}/9 is told')\nprint('this is not')"), output, {"x": 7}, "my run")
+    code = (
+        "from soft_attention.progress import say; say(f'epoch {x}/9'); print('epoch of nobody'); print('warning: odd')"
+    )
+    stages.execute(notebook(code), output, {"x": 7}, "my run")
     assert [file.name for file in output.parent.iterdir()] == ["done.ipynb"]
-    assert capsys.readouterr().out == "[my run] epoch 7/9 is told\n"
+    assert capsys.readouterr().out == "[my run] epoch 7/9\n[my run] warning: odd\n"
 
 
 def test_two_notebooks_run_side_by_side(notebook, tmp_path):
@@ -37,7 +43,7 @@ def test_two_notebooks_run_side_by_side(notebook, tmp_path):
     code += f"execute(Path({str(file)!r}), Path(sys.argv[1]), {{}}, 'side')"
     outputs = [tmp_path / f"{side}.ipynb" for side in ("left", "right")]
     both = [subprocess.Popen([sys.executable, "-c", code, str(output)], cwd=tmp_path) for output in outputs]
-    assert [process.wait(50) for process in both] == [0, 0]
+    assert [process.wait(300) for process in both] == [0, 0]
     assert all(output.exists() for output in outputs)
 
 
@@ -59,15 +65,73 @@ def test_a_parameter_that_the_notebook_does_not_have_is_an_error(notebook, tmp_p
     assert not list(tmp_path.glob("done*"))
 
 
-def test_a_kernel_that_dies_is_told(notebook, tmp_path):
-    with pytest.raises(StudyError, match=r"my run failed: .*died.*\n.*last words: .*done\.failed\.log"):
+def test_a_kernel_that_dies_is_told_with_its_last_words(notebook, tmp_path):
+    with pytest.raises(StudyError, match=r"my run failed: its process died.*done\.failed\.log: out of luck\n"):
         stages.execute(
-            notebook("import os; os.write(2, b'out of luck'); os._exit(1)"),
+            notebook("import os; os.write(2, b'a banner\\nout of luck\\n'); os._exit(1)"),
             tmp_path / "done.ipynb",
             {},
             "my run",
         )
-    assert "out of luck" in (tmp_path / "done.failed.log").read_text()
+    assert "a banner" in (tmp_path / "done.failed.log").read_text()
+
+
+def test_a_kernel_that_is_killed_has_no_last_words(notebook, tmp_path):
+    with pytest.raises(StudyError, match=r"its process was killed from outside.* memory ran out"):
+        stages.execute(notebook("import os; os.kill(os.getpid(), 9)"), tmp_path / "done.ipynb", {}, "my run")
+    assert {file.name for file in tmp_path.iterdir()} == {"source.ipynb", "done.failed.ipynb"}
+
+
+def test_another_kernel_of_the_same_name_is_not_used(notebook, tmp_path, monkeypatch):
+    spec = tmp_path / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text('{"argv": ["/bin/false"], "display_name": "a trap", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    output = tmp_path / "done.ipynb"
+    stages.execute(notebook("import sys; print(sys.executable)"), output, {}, "my run")
+    assert sys.executable in output.read_text()
+
+
+def test_a_full_disk_under_a_notebook_is_told_with_the_disks(notebook, tmp_path):
+    with pytest.raises(StudyError, match=r"No space left on device\n  free on the disk of .*results: [\d,]+ MiB"):
+        stages.execute(notebook("raise OSError(28, 'No space left on device')"), tmp_path / "done.ipynb", {}, "my run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stage_that_is_told_to_end_takes_its_kernel_along(notebook, tmp_path, number):
+    file = notebook("import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)")
+    code = "from soft_attention.study.stages import _end_on_signals, execute; from pathlib import Path;"
+    code += f"_end_on_signals(); execute(Path({str(file)!r}), Path('done.ipynb'), {{}}, 'x')"
+    scratch = tmp_path / "t"
+    scratch.mkdir()
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    stage = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+    pid = tmp_path / "pid"
+    while not (pid.exists() and pid.read_text()):
+        time.sleep(0.1)
+    stage.send_signal(number)
+    assert stage.wait(60) == 128 + number and b"Traceback" not in stage.stderr.read()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_run_is_not_trained_before_its_data_stage(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stages.paths, "RESULTS", tmp_path)
+    monkeypatch.setattr(stages, "execute", None)
+    assert stages.main(["train", "smoke", Study.load("smoke").runs()[0].id]) == 1
+    assert "error: smoke lacks a record of splits of synthetic: ./run_all.sh smoke" in capsys.readouterr().err
+
+
+def test_what_kills_left_beside_a_finished_run_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages.paths, "RESULTS", tmp_path)
+    folder = Study.load("smoke").runs()[0].folder
+    folder.mkdir(parents=True)
+    kept = {"metrics.json", "model.keras", "notebook.ipynb", ".lock"}
+    for name in kept | {".0123abcd-model.keras", "state-3.weights.h5", "notebook.failed.ipynb"}:
+        (folder / name).touch()
+    stages.train(Study.load("smoke").runs()[0])
+    assert {file.name for file in folder.iterdir()} == kept
 
 
 def test_an_unknown_study_or_run_is_one_line_and_exit_1(capsys):

@@ -4,6 +4,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -61,11 +62,11 @@ class Dataset:
     def manifest_hash(self) -> str:
         return manifest_hash(self.table)
 
-    @property
+    @cached_property
     def pixel_hashes(self) -> dict[str, str | None]:
         """SHA-256 over what the files of the `images` and of the `masks` hold, by image_id, whatever they are called.
 
-        None where there are no masks, or where the files do not lie on this machine.
+        As they were when this was first asked for; None where there are no masks, or no such files on this machine.
         """
         return {"images": _pixel_hash(self.table, "image_path"), "masks": _pixel_hash(self.table, "mask_path")}
 

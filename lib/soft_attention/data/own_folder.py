@@ -110,9 +110,19 @@ def _given_images(table: pd.DataFrame, labels: Path) -> dict[str, str]:
     missing = [image for image in table["image_id"] if not found.get(image)]
     path = f"; {given[missing[0]]!r} is no file" if missing and missing[0] in given else ""
     refuse(missing, f"have a row but no image file{path}", str(labels))
-    files = pd.Series(found, dtype="str")
-    refuse(files[files.map(os.path.realpath).duplicated()], "stand behind more than one image_id", str(labels.parent))
+    _refuse_one_file_twice(found, labels.parent)
     return found
+
+
+def _refuse_one_file_twice(images: dict[str, str], folder: Path) -> None:
+    files, same = pd.Series(images, dtype="str"), pd.Series(map(_identity, images.values()), dtype=object).duplicated()
+    refuse(files[same.to_numpy()], "stand behind more than one image_id", str(folder))
+
+
+def _identity(file: Path | str) -> tuple[int, int]:
+    """What two names of one file have in common."""
+    found = os.stat(file)
+    return found.st_dev, found.st_ino
 
 
 def _existing(folder: Path, path: str) -> str | None:
@@ -130,8 +140,8 @@ def _named_images(table: pd.DataFrame, labels: Path, masks: dict[str, str]) -> d
 
     A folder that holds an image of the table holds no other: those too are returned, under their own names.
     """
-    folder, no_images = labels.parent, set(map(os.path.realpath, masks.values()))
-    there = [file for file in _files_below(folder) if os.path.realpath(file) not in no_images]
+    folder, no_images = labels.parent, set(map(_identity, masks.values()))
+    there = [file for file in _files_below(folder) if os.path.isfile(file) and _identity(file) not in no_images]
     files = [file for file in there if file.suffix.lower() in IMAGE_SUFFIXES]
     by_name: dict[str, list[Path]] = {}
     for file in files:
@@ -143,10 +153,10 @@ def _named_images(table: pd.DataFrame, labels: Path, masks: dict[str, str]) -> d
     missing = [image for image, files in found.items() if not files]
     refuse(missing, f"have a row but no image file{_near(missing[:1], there, folder)}", str(labels))
     images = {image: str(file) for image, (file,) in found.items()}
-    used = pd.Series(images)
-    refuse(used[used.duplicated()], "stand behind more than one image_id", str(folder))
+    _refuse_one_file_twice(images, folder)
+    used = set(images.values())
     ours = {folder, *(Path(file).parent for file in used)}
-    others = [file for file in files if file.parent in ours and str(file) not in set(used)]
+    others = [file for file in files if file.parent in ours and str(file) not in used]
     return images | {str(file.relative_to(folder).with_suffix("")): str(file) for file in others}
 
 
@@ -173,8 +183,9 @@ def _names(file: Path, folder: Path) -> set[str]:
 def _near(missing: list[str], files: list[Path], folder: Path) -> str:
     """Which file an image without one was perhaps to have, for a message."""
     for image in missing:
+        sought = {image.casefold(), os.path.splitext(image)[0].casefold()}
         for file in files:
-            if image.casefold() in {name.casefold() for name in _names(file, folder)}:
+            if sought & {name.casefold() for name in _names(file, folder)}:
                 known = file.suffix.lower() in IMAGE_SUFFIXES
                 why = "written otherwise" if known else f"no {', '.join(IMAGE_SUFFIXES)}"
                 return f"; {file.relative_to(folder)} is there, {why}"

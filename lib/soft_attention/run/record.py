@@ -1,5 +1,6 @@
 """What a run writes into its folder, and the network read back from it."""
 
+import os
 import platform
 import resource
 import shutil
@@ -21,6 +22,7 @@ from soft_attention.model.networks import learned_scale
 from soft_attention.study.config import Run
 from soft_attention.study.folder import changes, predictions_file, read_history
 
+OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # set while git runs a hook, for a repository of its own
 PACKAGES = (
     "keras",
     "tensorflow",
@@ -54,7 +56,7 @@ def open_run_folder(run: Run) -> Path:
             raise StudyError(f"{folder} holds this run, finished: remove it to train it again")
         _empty(folder)
     with files.atomic(file) as temporary:
-        temporary.write_text(run.model_dump_json(indent=2) + "\n")
+        temporary.write_text(run.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return folder
 
 
@@ -110,8 +112,7 @@ def environment(run: Run, dataset: Dataset, split_hash: str, history: pd.DataFra
         "platform": platform.platform(terse=True),
         "processor": _processor(),
         "devices": _devices(),
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_changed": bool(_git("status", "--porcelain", "--untracked-files=no", "lib", "notebooks")),
+        **code(paths.ROOT),
         "images": dataset.images,
         "dataset_manifest": dataset.manifest_hash,
         "pixel_sha256": dataset.pixel_hashes,
@@ -121,6 +122,18 @@ def environment(run: Run, dataset: Dataset, split_hash: str, history: pd.DataFra
         "training_seconds": round(float(history["seconds"].sum()), 1),
         "peak_memory_mib": round(peak / 2**20),
     }
+
+
+def code(root: Path) -> dict[str, str | bool | None]:
+    """The commit of the project in `root`, and whether `lib/` or `notebooks/` differ from it; None where not known.
+
+    A repository that the project was only unpacked into says nothing of its code.
+    """
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if top is None or not os.path.samefile(top, root):
+        return {"git_commit": None, "git_changed": None}
+    commit, changed = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain", "lib", "notebooks")
+    return {"git_commit": commit, "git_changed": None if changed is None else bool(changed)}
 
 
 def _devices() -> list[str]:
@@ -141,15 +154,19 @@ def _version(package: str) -> str | None:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor()
 
 
-def _git(*arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints, without the line's end; None where it is missing or refuses."""
+    surroundings = {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
     try:
-        done = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, env=surroundings, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.rstrip("\n")

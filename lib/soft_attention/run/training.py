@@ -15,6 +15,7 @@ from soft_attention.errors import StudyError
 from soft_attention.evaluation.metrics import of_epoch
 from soft_attention.files import named_if_damaged
 from soft_attention.model.networks import build_network
+from soft_attention.progress import say
 from soft_attention.run.augmentation import AffineAugmentation
 from soft_attention.run.batches import Batches, FeatureBatches
 from soft_attention.run.features import divide
@@ -55,7 +56,7 @@ def build(run: Run, classes: tuple[str, ...]) -> keras.Model:
         run.arm,
         len(classes),
         run.size,
-        run.weights,
+        run.weights_file or run.weights,
         preprocessing=run.preprocessing,
         heads=run.heads,
         channels=run.channels,
@@ -97,7 +98,7 @@ def train(
         row = _epoch(run, trainer, trained, batches, inputs, checks, epoch=len(history) + 1)
         history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
         _keep(trainer, trained, history, run, folder)
-        print(progress_line(row, run), flush=True)
+        say(progress_line(row, run))
     load_choice(run, network, folder, run.choosing[0])
     return history
 
@@ -234,13 +235,11 @@ def _resume(trainer: keras.Model, folder: Path) -> pd.DataFrame:
     history = pd.read_csv(file)
     state = folder / f"state-{len(history)}.weights.h5"
     if not state.exists():
-        print(
-            f"restarted: {folder} has a history of {len(history)} epochs, but no longer their {state.name}", flush=True
-        )
+        say(f"restarted: {folder} has a history of {len(history)} epochs, but no longer their {state.name}")
         return pd.DataFrame()
     with named_if_damaged(state, folder):
         trainer.load_weights(state)
-    print(f"resumed after epoch {len(history)}", flush=True)
+    say(f"resumed after epoch {len(history)}")
     return history
 
 

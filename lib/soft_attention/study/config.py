@@ -1,5 +1,6 @@
 """What a study and a run are: one schema for the YAML files, the notebooks' parameter cells and params.json."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import product
@@ -16,6 +17,7 @@ from soft_attention.evaluation.metrics import of_calls
 from soft_attention.vocabulary import ARMS, BACKBONES, CUTS, PROTOCOLS, Protocol, check_backbone
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
+NAME = r"\w[\w.-]*"  # of a study or a part: both become folders
 
 
 def _of_calls(metric: str) -> str:
@@ -26,8 +28,19 @@ def _chooses(score: str) -> str:
     return known(score, ("loss", *of_calls()), "score of an epoch")
 
 
+# Ranges that several schemas share. A seed's bound leaves room for what is added to it, in 32 bits.
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Fold = Annotated[int, Field(ge=0, lt=1000)]
+Folds = Annotated[int, Field(ge=2, le=1000)]
+Side = Annotated[int, Field(ge=9, le=4096)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+HalfAtMost = Annotated[float, Field(gt=0, le=0.5)]
+Images = Annotated[int, Field(ge=1, le=1_000_000)]
+Weight = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @classmethod
     def check(cls, values: Mapping[str, Any], source: str = "the parameters cell") -> Self:
@@ -42,14 +55,12 @@ class _Strict(BaseModel):
 class SplitSettings(_Strict):
     """What makes a split, besides its place in the grid. The defaults are those of `make_split`."""
 
-    test_share: float = Field(0.15, gt=0, lt=1, description="of the single-image lesions, protocol authors")
-    validation_share: float | None = Field(
+    test_share: Share = Field(0.15, description="of the single-image lesions, protocol authors")
+    validation_share: HalfAtMost | None = Field(
         None,
-        gt=0,
-        le=0.5,
         description="of what is not tested, as one of equal parts: 0.15 is the nearest, 1/7; null: the protocol's own",
     )
-    split_folds: int = Field(5, ge=2, description="number of folds, protocol clean")
+    split_folds: Folds = Field(5, description="number of folds, protocol clean")
     leak: bool = Field(False, description="inject a leak: other images of the tested lesions are trained on")
 
 
@@ -57,8 +68,8 @@ class Split(SplitSettings):
     """A split: the arguments of `make_split` after the dataset."""
 
     protocol: str
-    seed: int = Field(0, ge=0)
-    fold: int = Field(0, ge=0)
+    seed: Seed = 0
+    fold: Fold = 0
 
     @field_validator("protocol")
     @classmethod
@@ -93,12 +104,12 @@ class Split(SplitSettings):
 class Settings(SplitSettings):
     """Everything that decides the outcome of a run besides its place in the grid."""
 
-    image_size: int | None = Field(None, ge=9, description="side of the input in pixels; null: the released one")
+    image_size: Side | None = Field(None, description="side of the input in pixels; null: the released one")
     weights: str | None = Field(None, description="null (random), imagenet, or the path of a weights file")
     preprocessing: Literal["authors", "backbone"] = "authors"
-    heads: int = Field(16, ge=1)
+    heads: int = Field(16, ge=1, le=1024)
     cut: Literal[CUTS] = Field("authors", description="where the backbone ends")
-    channels: list[int] | None = Field(
+    channels: list[Annotated[int, Field(ge=0, lt=4096)]] | None = Field(
         None, min_length=3, max_length=3, description="that the arm released reads; null: 0, 1, 2, as released"
     )
     baseline_dropout: bool = Field(False, description="dropout in the baseline, as the other arms have it")
@@ -106,24 +117,24 @@ class Settings(SplitSettings):
     frame_dropout: bool = Field(True, description="dropout in the frame of the other arms")
     train_unit: bool = Field(True, description="false: the unit stays as it was drawn")
     head_norm: bool = Field(False, description="normalise what the last layer sees, without parameters to train")
-    epochs: int = Field(..., ge=1)
-    steps_per_epoch: int | None = Field(None, ge=1, description="null: one pass over the training images")
-    batch_size: int = Field(16, ge=1)
-    learning_rate: float = Field(..., gt=0)
+    epochs: int = Field(..., ge=1, le=100_000)
+    steps_per_epoch: int | None = Field(None, ge=1, le=1_000_000, description="null: one pass over the training images")
+    batch_size: int = Field(16, ge=1, le=65_536)
+    learning_rate: float = Field(..., gt=0, le=100)
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description="cosine: the rate falls to 0 by the last epoch"
     )
-    adam_epsilon: float = Field(1.0e-7, gt=0)
-    class_weights: dict[str, float] = Field({}, description="loss weight of a class; 1 for those not named")
+    adam_epsilon: float = Field(1.0e-7, gt=0, le=100)
+    class_weights: dict[str, Weight] = Field({}, description="loss weight of a class; 1 for those not named")
     sampling: Literal["natural", "balanced", "authors"] = "natural"
     augmentation: bool = True
     frozen: bool = Field(False, description="train only the unit and what follows it, on kept features of the trunk")
     views: int = Field(4, ge=1, le=8, description="turned and mirrored copies of an image whose features are kept")
     selection: Annotated[str, AfterValidator(_chooses)] = Field("loss", description="what chooses the epoch")
     both_choices: bool = Field(False, description="keep also the epoch that the other of validation and test chooses")
-    patience: int | None = Field(None, ge=1, description="epochs without a lower loss before stopping")
-    min_delta: float = Field(0.0, ge=0)
-    batch_norm_momentum: float | None = Field(None, gt=0, lt=1, description="null: the network's own")
+    patience: int | None = Field(None, ge=1, le=100_000, description="epochs without a lower loss before stopping")
+    min_delta: float = Field(0.0, ge=0, le=100)
+    batch_norm_momentum: Share | None = Field(None, description="null: the network's own")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     external_test: bool = Field(False, description="predict the dataset's outside test set as well")
     off_centre: float | None = Field(
@@ -144,6 +155,14 @@ class Run(Settings, Split):
     @classmethod
     def _known_name(cls, value, info):
         return known(value, {"backbone": BACKBONES, "arm": ARMS}[info.field_name], info.field_name)
+
+    @field_validator("weights")
+    @classmethod
+    def _meant_weights(cls, value):
+        meant = {"none": "null", "null": "null", "random": "null", "": "null", "imagenet": "imagenet"}
+        if value is not None and value != "imagenet" and (word := meant.get(value.lower())):
+            raise ValueError(f"{value!r} would be the name of a file: write {word}")
+        return value
 
     @model_validator(mode="after")
     def _possible_network(self):
@@ -171,7 +190,7 @@ class Run(Settings, Split):
             raise ValueError(
                 "off_centre needs lesion masks and the outside test set has none: set external_test to false"
             )
-        if self.channels and (self.arm != "released" or len(set(self.channels)) < 3 or min(self.channels) < 0):
+        if self.channels and (self.arm != "released" or len(set(self.channels)) < 3):
             raise ValueError("channels are three different ones, counted from 0, and only the arm released reads them")
         return self
 
@@ -203,6 +222,11 @@ class Run(Settings, Split):
     @property
     def folder(self) -> Path:
         return paths.RESULTS / self.study / "runs" / self.id
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file that the weights come from, if they come from one; a relative path starts at the project."""
+        return None if self.weights in (None, "imagenet") else paths.ROOT / Path(self.weights).expanduser()
 
     @property
     def size(self) -> int:
@@ -254,7 +278,7 @@ class DataParameters(_Strict):
     study: str
     dataset: str
     splits: list[Split] = Field(..., min_length=1)
-    image_sizes: list[Annotated[int, Field(ge=9)]]
+    image_sizes: list[Side]
 
 
 class AttentionParameters(_Strict):
@@ -262,8 +286,8 @@ class AttentionParameters(_Strict):
 
     study: str
     run: str
-    panel_images: int = Field(7, ge=1)
-    perturbed_images: int = Field(7, ge=1)
+    panel_images: Images = 7
+    perturbed_images: Images = 7
 
 
 def _known_settings(settings: dict[str, Any]) -> dict[str, Any]:
@@ -290,8 +314,8 @@ class Part(_Strict):
     backbones: list[str] | None = Field(None, min_length=1)
     arms: list[str] | None = Field(None, min_length=1)
     protocols: list[str] | None = Field(None, min_length=1)
-    seeds: list[int] | None = Field(None, min_length=1)
-    folds: list[int] | None = Field(None, min_length=1)
+    seeds: list[Seed] | None = Field(None, min_length=1)
+    folds: list[Fold] | None = Field(None, min_length=1)
     settings: SomeSettings = {}
     attention: bool = Field(True, description="measure where the networks of this part look")
 
@@ -303,7 +327,7 @@ class Analysis(_Strict):
     comparisons: list[tuple[str, str]] = Field(
         [("released", "baseline")], description="pairs of arms; together the family of Holm's correction"
     )
-    margins: dict[str, float] = Field(
+    margins: dict[str, Share] = Field(
         {"accuracy": 0.01, "balanced_accuracy": 0.02}, description="differences below these count as none"
     )
     across: list[tuple[str, str]] = Field(
@@ -312,8 +336,8 @@ class Analysis(_Strict):
     alternatives: list[str] = Field(
         [], description="parts of one grid in other settings, among which validation images choose run by run"
     )
-    draws: int = Field(10_000, ge=100, description="of the bootstrap")
-    perturbed_images: int = Field(14, ge=1, description="images of a run that insertion and deletion are measured on")
+    draws: int = Field(10_000, ge=100, le=10_000_000, description="of the bootstrap")
+    perturbed_images: Images = Field(14, description="images of a run that insertion and deletion are measured on")
 
     @field_validator("comparisons", "across", mode="before")
     @classmethod
@@ -330,16 +354,14 @@ class Analysis(_Strict):
     @field_validator("margins")
     @classmethod
     def _margins(cls, margins, info):
-        for metric, margin in margins.items():
+        for metric in margins:
             known(metric, of_calls(), "metric")
-            if not 0 < margin < 1:
-                raise ValueError(f"the margin of {metric} is a share above 0 and below 1, not {margin}")
         if (endpoint := info.data.get("endpoint")) not in margins:
             raise ValueError(f"the endpoint {endpoint!r} needs a margin")
         return margins
 
 
-FolderName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+FolderName = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
 class Study(_Strict):
@@ -351,9 +373,9 @@ class Study(_Strict):
     backbones: list[str] = Field(..., min_length=1)
     arms: list[str] = Field(..., min_length=1)
     protocols: list[str] = Field(..., min_length=1)
-    seeds: list[int] = Field(..., min_length=1)
-    folds: list[int] = Field([0], min_length=1)
-    threads: int = Field(1, ge=1, description="processor cores for one run")
+    seeds: list[Seed] = Field(..., min_length=1)
+    folds: list[Fold] = Field([0], min_length=1)
+    threads: int = Field(1, ge=1, le=1024, description="processor cores for one run")
     settings: SomeSettings
     exceptions: list[GridException] = []
     skip: list[dict[str, Any]] = Field([], description="corners of the grid that are not run")
@@ -386,6 +408,8 @@ class Study(_Strict):
                 two runs would share a folder. The message names the file, the key and the nearest valid one.
         """
         path = Path(name) if str(name).endswith(".yaml") else paths.PARAMS / f"{name}.yaml"
+        if not re.fullmatch(NAME, path.stem):
+            raise StudyError(f"{path}: a study is named in letters, digits and any of _ . - alone: rename the file")
         if not path.exists():
             names = sorted(file.stem for file in paths.PARAMS.glob("*.yaml"))
             raise StudyError(f"there is no study file {path}: the studies are {', '.join(names)}")
@@ -407,6 +431,7 @@ class Study(_Strict):
         if not runs:
             raise StudyError(f"{path}: no run is left: skip takes all of the grid away")
         _check_names(dict.fromkeys(run.dataset for run in runs.values()), path)
+        _check_weights(runs.values(), path)
         return study
 
     def runs(self) -> list[Run]:
@@ -457,6 +482,13 @@ def _check_names(datasets: Iterable[str], path: Path) -> None:
         if set(name) & set("{}"):
             raise StudyError(f"{path}: the dataset {dataset} has a brace in its name: rename the folder")
         folders[name] = dataset
+
+
+def _check_weights(runs: Iterable[Run], path: Path) -> None:
+    """StudyError for a file of weights that a run has yet to begin with and that is not there."""
+    for file in {run.weights_file for run in runs if not (run.folder / "metrics.json").exists()}:
+        if file and not file.is_file():
+            raise StudyError(f"{path}: weights: there is no file {file}: give null (random), imagenet or an own file")
 
 
 class _UniqueKeys(yaml.SafeLoader):

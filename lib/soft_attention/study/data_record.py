@@ -7,6 +7,7 @@ from typing import Any
 from soft_attention import paths
 from soft_attention.errors import StudyError
 from soft_attention.files import read_json, write_json
+from soft_attention.study.config import Study
 
 
 def record_file(study: str, dataset: str) -> Path:
@@ -21,6 +22,12 @@ def recorded_splits(study: str, dataset: str) -> list[dict[str, Any]]:
         StudyError: the record is damaged.
     """
     return _recorded(study, dataset, "splits", [])
+
+
+def is_recorded(study: Study, dataset: str) -> bool:
+    """Whether the data stage is done: the record of the dataset holds every split that the study's runs have."""
+    recorded = [audit.get("split") for audit in recorded_splits(study.name, dataset)]
+    return all(dict(run.split) in recorded for run in study.runs() if run.dataset == dataset)
 
 
 def check_images(study: str, dataset: str, images: str) -> None:

@@ -2,7 +2,8 @@
 
 from nbformat import NotebookNode
 
-PROGRESS = "» "  # as `progress.say` marks its lines
+from soft_attention.progress import MARK
+
 WORKING = {"setup", "injected-parameters"}  # tags of cells that nobody reads
 OPTIONAL = "optional"
 
@@ -44,7 +45,7 @@ def _is_said(cells: list[NotebookNode], place: int) -> bool:
 def _without_progress(cell: NotebookNode) -> NotebookNode:
     for output in cell.get("outputs", []):
         if output.output_type == "stream":
-            output.text = "".join(line for line in output.text.splitlines(True) if not line.startswith(PROGRESS))
+            output.text = "".join(line for line in output.text.splitlines(True) if not line.startswith(MARK))
     if "outputs" in cell:
         cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
     return cell

@@ -14,21 +14,25 @@ STUDY is a name in `params/`; RUN is a run's folder below `results/STUDY/runs`.
 import argparse
 import logging
 import os
+import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from soft_attention import files, paths
+from soft_attention import files, paths, progress
 from soft_attention.errors import StudyError, known
 from soft_attention.quiet import stderr_to
 from soft_attention.study.config import Run, Study
-from soft_attention.study.data_record import record_file, recorded_splits
+from soft_attention.study.data_record import is_recorded, record_file
 from soft_attention.study.page import contents, shown
 from soft_attention.study.plan import plan_text
 
@@ -45,7 +49,16 @@ body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
 </style>
 {%- endblock -%}
 """
-SHOWN = ("epoch ", "resumed ", "restarted: ")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LEFT_BY_A_KILL = (".????????-*", "*.weights.h5", "notebook.failed.*")  # beside a finished run: of no more use
+
+
+class OwnKernel(AsyncKernelManager):
+    """A kernel of this very interpreter, whatever else a machine calls `python3`."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return KernelSpec(**get_kernel_dict())
 
 
 def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str) -> None:
@@ -61,21 +74,23 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str)
             f"{notebook.name} has no parameter {', '.join(sorted(unknown))}: see its cell tagged parameters"
         )
     failed = output.with_suffix(".failed.ipynb")
-    failed.parent.mkdir(parents=True, exist_ok=True)
-    failed.unlink(missing_ok=True)
-    _show_progress(name)
     log = failed.with_suffix(".log")
-    try:
-        with stderr_to(log):  # TensorFlow's banners, crashes
-            _papermill(notebook, failed, parameters)
-    except papermill.PapermillExecutionError as error:
-        raise StudyError(
-            f"{name} failed: {error.ename}: {error.evalue}\n  the notebook with the error: {failed}"
-        ) from None
-    except Exception as error:  # the kernel died: out of memory, a crash in native code
-        raise StudyError(f"{name} failed: {error}\n  the notebook so far: {failed}, its last words: {log}") from error
-    log.unlink(missing_ok=True)
-    os.replace(failed, output)
+    with files.writing(failed):
+        failed.parent.mkdir(parents=True, exist_ok=True)
+        failed.unlink(missing_ok=True)
+        _show_progress(name)
+        try:
+            with stderr_to(log):  # TensorFlow's banners, crashes
+                _papermill(notebook, failed, parameters)
+        except papermill.PapermillExecutionError as error:
+            raise StudyError(
+                f"{name} failed: {error.ename}: {error.evalue}{_disks(error.evalue)}\n"
+                f"  the notebook with the error: {failed}"
+            ) from None
+        except DeadKernelError:
+            raise StudyError(f"{name} failed: {_last_words(log)}\n  the notebook so far: {failed}") from None
+        log.unlink(missing_ok=True)
+        os.replace(failed, output)
 
 
 def data(study: Study, dataset: str) -> None:
@@ -86,10 +101,9 @@ def data(study: Study, dataset: str) -> None:
     runs = [run for run in study.runs() if run.dataset == dataset]
     if not runs:
         raise StudyError(f"the study {study.name} has no runs on {dataset!r}")
-    splits = [dict(split) for split in dict.fromkeys(run.split for run in runs)]
-    recorded = [audit.get("split") for audit in recorded_splits(study.name, dataset)]
-    if all(split in recorded for split in splits):
+    if is_recorded(study, dataset):
         return
+    splits = [dict(split) for split in dict.fromkeys(run.split for run in runs)]
     parameters = {
         "study": study.name,
         "dataset": dataset,
@@ -109,6 +123,7 @@ def train(run: Run) -> None:
         if not (run.folder / "metrics.json").exists():
             notebook = paths.NOTEBOOKS / "02_train.ipynb"
             execute(notebook, run.folder / "notebook.ipynb", run.model_dump(), f"{run.study}/{run.id}")
+        _tidy(run)
 
 
 def attention(study: Study, run: Run) -> None:
@@ -120,12 +135,14 @@ def attention(study: Study, run: Run) -> None:
 
 def summary(study: Study) -> Path:
     """Make the tables of a study from its run folders, and the report, one self-contained HTML page."""
+    for run in study.runs():
+        _tidy(run)
     folder = paths.RESULTS / study.name
     notebook = folder / "summary" / "summary.ipynb"
     execute(paths.NOTEBOOKS / "06_summary.ipynb", notebook, {"study": study.name}, f"{study.name}/summary")
     report = folder / "report.html"
     with files.atomic(report) as temporary:
-        temporary.write_text(html_page(notebook))
+        temporary.write_text(html_page(notebook), encoding="utf-8")
     return report
 
 
@@ -161,7 +178,8 @@ def find_run(study: Study, run_id: str) -> Run:
 
 def _papermill(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
     # Sockets in a folder of its own: kernels that start at the same moment would race for free ports.
-    with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+    with files.scratch("kernel-", longest=80) as folder:  # a socket's path has 103 bytes at most
+        kernel = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
         papermill.execute_notebook(
             str(notebook),
             str(output),
@@ -169,23 +187,59 @@ def _papermill(notebook: Path, output: Path, parameters: dict[str, Any]) -> None
             kernel_name="python3",
             progress_bar=False,
             log_output=True,
-            config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/socket"}),
+            kernel_manager_class=OwnKernel,
+            config=Config(KernelManager=kernel),
         )
 
 
+def _tidy(run: Run) -> None:
+    """Remove from the folder of a finished run what killed attempts at it left."""
+    if (run.folder / "metrics.json").exists():
+        for stale in [file for pattern in LEFT_BY_A_KILL for file in run.folder.glob(pattern)]:
+            stale.unlink(missing_ok=True)
+
+
+def _last_words(log: Path) -> str:
+    """Why a kernel died, as far as it could say: the last line of its log. An empty log is removed."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
+    if words := [line for line in lines if line.strip()]:
+        return f"its process died; its last words, of {log}: {words[-1].strip()}"
+    log.unlink(missing_ok=True)
+    return "its process was killed from outside, by a person or, most often, because memory ran out"
+
+
+def _disks(error: str) -> str:
+    """How full the study's disks are, if an error says that one is: where it says so, it seldom says which."""
+    if "No space left" not in error and "quota" not in error:
+        return ""
+    folders = (paths.RESULTS, paths.data_dir())
+    return "".join(f"\n  free on the disk of {folder}: {files.free(folder)}" for folder in folders)
+
+
 def _show_progress(name: str) -> None:
-    """Print the lines of a running notebook that tell its progress, under the name of the run."""
+    """Print what a running notebook marks for the terminal, under the name of the run."""
 
     class Progress(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            for line in record.getMessage().splitlines():
-                if line.startswith(SHOWN):
-                    print(f"[{name}] {line}", flush=True)
+            for line in progress.marked(record.getMessage()):
+                print(f"[{name}] {line}", flush=True)
 
     logger = logging.getLogger("papermill")
     logger.handlers = [Progress()]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+def _end_on_signals() -> None:
+    """Let a signal to end unwind this process, so that it ends its kernel and removes its sockets."""
+
+    def end(number, frame):
+        for each in ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in ENDING:
+        signal.signal(each, end)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -194,6 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("study")
     parser.add_argument("what", nargs="?", help="the dataset, or the run's folder below results/STUDY/runs")
     options = parser.parse_args(arguments)
+    _end_on_signals()
     try:
         study = Study.load(options.study)
         if options.stage == "data":
@@ -203,11 +258,19 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.stage == "summary":
             print(f"report: {summary(study)}")
         elif options.stage == "train":
-            train(find_run(study, options.what))
+            run = find_run(study, options.what)
+            if not is_recorded(study, run.dataset):
+                raise StudyError(
+                    f"{study.name} has no record of all splits of {run.dataset}: ./run_all.sh {study.name}"
+                )
+            train(run)
         else:
             attention(study, find_run(study, options.what))
     except (StudyError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or options.study}: {error.strerror or error}", file=sys.stderr)
         return 1
     return 0
 
