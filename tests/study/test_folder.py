@@ -6,7 +6,7 @@ import pytest
 
 from soft_attention.errors import StudyError
 from soft_attention.study.config import Study
-from soft_attention.study.folder import changes
+from soft_attention.study.folder import changes, read_history
 
 
 def test_a_parameter_that_is_newer_than_the_file_has_its_default(tmp_path):
@@ -28,3 +28,10 @@ def test_changes_are_told_for_people(tmp_path):
     (tmp_path / "params.json").write_text("{")
     with pytest.raises(StudyError, match=r"params\.json is damaged .*remove it"):
         changes(run, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00"])
+def test_a_damaged_history_is_named(tmp_path, content):
+    (tmp_path / "history.csv").write_bytes(content)
+    with pytest.raises(StudyError, match=r"history\.csv is missing or damaged .*: remove .* to make that run again"):
+        read_history(tmp_path)
