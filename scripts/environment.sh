@@ -34,7 +34,7 @@ has_this_study() {  # PYTHON: not that of another checkout, from which .venv/ wa
 
 set_up_environment() {
     unset PYTHONPATH PYTHONHOME  # packages of others would stand before those of the lock
-    export PYTHONNOUSERSITE=1
+    export PYTHONNOUSERSITE=1 PYTHONUTF8=1
     if [ -n "${CONDA_PREFIX:-}" ] && python -c 'import tensorflow, snakemake, papermill' 2>/dev/null; then
         has_this_study python || python -m pip install --quiet --no-deps --no-build-isolation -e .
     else
@@ -60,5 +60,5 @@ set_up_environment() {
         exec 8>&-
         export PATH="$PWD/.venv/bin:$PATH"
     fi
-    export PYTHONUTF8=1 TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
+    export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
 }

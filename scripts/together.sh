@@ -1,6 +1,7 @@
 # Sourced by run_all.sh: one study at a time in a folder, and all of its processes end together.
 
 hold_folder() {  # also instead of Snakemake's own lock, which outlives a kill
+    (: >>.run_all.lock) 2>/dev/null || fail "$PWD cannot be written to (by $(id -un)): results and data have no place"
     exec 9>>.run_all.lock
     try_lock 9 || fail "another ./run_all.sh is at work in this folder: $(holder)"
     echo "$$ $$" >.run_all.lock

@@ -69,6 +69,12 @@ def test_a_cluster_is_not_limited_by_the_machine_at_hand(project):
     assert "--cores" not in call(project, command, "demo", "--profile", "profiles/slurm")
 
 
+def test_a_project_that_cannot_be_written_to_is_named(project):
+    (project / ".run_all.lock").mkdir()
+    done = subprocess.run([project / "run_all.sh"], env=surroundings(project), capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith(f"error: {project} cannot be written to (by ")
+
+
 @pytest.fixture
 def running(project):
     """The command at work: its Snakemake has started a training, which is told to end in vain."""

@@ -8,7 +8,7 @@ import pytest
 from soft_attention import paths
 from soft_attention.errors import StudyError
 from soft_attention.study.config import Study
-from soft_attention.study.folder import changes, read_predictions
+from soft_attention.study.folder import changes, read_history, read_predictions
 
 
 def test_a_parameter_that_is_newer_than_the_file_has_its_default(tmp_path):
@@ -40,3 +40,10 @@ def test_the_outside_test_set_has_lesions_and_no_film_prop():
     assert (len(table), table["lesion_id"].nunique()) == (1511, 1222)
     assert "ISIC_0035068" not in set(table["image_id"])
     assert len(pd.read_parquet(folder / "predictions-external.parquet")) == 1512  # the file stays as it is
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00"])
+def test_a_damaged_history_is_named(tmp_path, content):
+    (tmp_path / "history.csv").write_bytes(content)
+    with pytest.raises(StudyError, match=r"history\.csv is missing or damaged .*: remove .* to make that run again"):
+        read_history(tmp_path)

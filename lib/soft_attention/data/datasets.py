@@ -30,6 +30,9 @@ def load_dataset(name: str | Path, data_dir: str | Path | None = None, mirror: s
         FileNotFoundError: no such folder, or one without a labels.csv.
         StudyError: a file that cannot be had or is damaged, rows and images that do not match, an
             unknown class, or other counts than published.
+
+    >>> load_dataset("synthetic").classes
+    ('akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc')
     """
     if name not in DATASETS and (Path(name).expanduser().is_dir() or Path(name).name != str(name)):
         return load_own(Path(name).expanduser())

@@ -56,6 +56,11 @@ def make_split(
     Raises:
         ValueError: unknown protocol or subset, a fold that does not exist, or no official test set.
         StudyError: a class without an image in one of the subsets, or too few lesions to divide.
+
+    >>> from soft_attention import load_dataset
+    >>> split = make_split(load_dataset("synthetic"), "clean", seed=0, fold=0)
+    >>> sorted(split["subset"].unique())
+    ['test', 'train', 'validation']
     """
     rule = PROTOCOLS[known(protocol, PROTOCOLS, "protocol")]
     if not 0 <= fold < split_folds:

@@ -86,6 +86,10 @@ def build_network(
         ValueError: unknown backbone, arm, preprocessing or cut, a cut that the backbone does not have, or an image
             too small to leave 2 x 2 cells.
         StudyError: weights that do not exist, cannot be fetched, are damaged or do not fit.
+
+    >>> network = build_network("mobilenet", "released", classes=3, image_size=64)
+    >>> network.output_shape
+    (None, 3)
     """
     facts, architecture = BACKBONES[known(backbone, BACKBONES, "backbone")], ARCHITECTURES[backbone]
     step = ARMS[known(arm, ARMS, "arm")]

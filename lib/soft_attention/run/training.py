@@ -23,6 +23,7 @@ from soft_attention.run.forward import outputs
 from soft_attention.run.inputs import Inputs
 from soft_attention.run.optimizer import adam
 from soft_attention.study.config import Run
+from soft_attention.study.folder import read_history
 
 
 def prepare_backend(seed: int) -> None:
@@ -106,7 +107,7 @@ def train(
 def load_choice(run: Run, network: keras.Model, folder: Path, subset: str) -> None:
     """Give the network the weights of the epoch that `subset` chose, one of `run.choosing`."""
     trained = divide(network)[1] if run.frozen else network
-    epoch = best_epoch(pd.read_csv(folder / "history.csv"), run.selection, subset)
+    epoch = best_epoch(read_history(folder), run.selection, subset)
     file = folder / f"{subset}-{epoch}.weights.h5"
     with named_if_damaged(file, folder):
         trained.load_weights(file)
@@ -229,10 +230,9 @@ def _seed_dropout(network: keras.Model, seed: int, epoch: int) -> None:
 
 def _resume(trainer: keras.Model, folder: Path) -> pd.DataFrame:
     """The epochs that an earlier attempt finished; the trainer is set to where it stood."""
-    file = folder / "history.csv"
-    if not file.exists():
+    if not (folder / "history.csv").exists():
         return pd.DataFrame()
-    history = pd.read_csv(file)
+    history = read_history(folder)
     state = folder / f"state-{len(history)}.weights.h5"
     if not state.exists():
         say(f"restarted: {folder} has a history of {len(history)} epochs, but no longer their {state.name}")

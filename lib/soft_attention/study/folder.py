@@ -21,8 +21,12 @@ FILES = (
 
 
 def read_history(folder: Path) -> pd.DataFrame:
-    """The epochs of a run, one row each."""
-    return pd.read_csv(folder / "history.csv")
+    """The epochs of a run, one row each; StudyError if they are missing or damaged."""
+    file = folder / "history.csv"
+    try:
+        return pd.read_csv(file)
+    except (OSError, ValueError) as error:  # ValueError: no table, or no text
+        raise StudyError(f"{file} is missing or damaged ({error}): remove {folder} to make that run again") from error
 
 
 def predictions_file(name: str = "test") -> str:
