@@ -172,7 +172,7 @@ def test_networks_are_compared_with_those_of_their_own_backbone_only(make_runs, 
     assert table.backbone.tolist() == ["vgg16", "resnet34"] and table.seeds.tolist() == [2, 2]
     assert table.difference.tolist() == pytest.approx([0.4, 0])
     assert comparison.tests_table(runs, analysis).difference.tolist() == pytest.approx([0.4, 0])
-    calibrated = comparison.calibration_table(runs, CLASSES)
+    calibrated = comparison.calibration_table(runs)
     assert (calibrated.backbone + " " + calibrated.arm).tolist() == [
         *("vgg16 baseline", "vgg16 released", "resnet34 baseline", "resnet34 released")
     ]
@@ -191,6 +191,10 @@ def test_validation_images_choose_between_settings_run_by_run(make_runs):
         ["baseline", 0, 1, "high"],
         ["paper", 0, 0, "low"],
         ["paper", 0, 1, "low"],
+    ]
+    assert comparison.preferences({name: chosen}).to_numpy().tolist() == [
+        ["high or low", "baseline", "high", 2],
+        ["high or low", "paper", "low", 2],
     ]
     table = comparison.comparisons_table(chosen, CLASSES, asked)
     assert table["difference"].tolist() == pytest.approx([0.2, 0.2], abs=0.02) and set(table["seeds"]) == {1}
@@ -282,6 +286,11 @@ def test_calibration_has_a_row_per_arm_in_their_order(make_runs):
     assert table.arm.tolist() == ["baseline", "released"] and table.runs.tolist() == [4, 4]
     assert table.ece.to_numpy() == pytest.approx([0, 0.2], abs=0.05)
     assert (table.ece_after <= table.ece + 1e-6).all()
+
+
+def test_images_that_chose_the_epoch_are_told_apart(make_runs):
+    runs = make_runs(protocol="clean")
+    assert list(comparison.unchosen({"clean": runs, "authors": runs.assign(protocol="authors")})) == ["clean"]
 
 
 def test_reliability_is_drawn_for_every_arm(make_runs):
