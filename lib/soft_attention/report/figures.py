@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from soft_attention.vocabulary import BACKBONES
+from soft_attention.vocabulary import ARMS, BACKBONES
 
 MAP_COLOURS = "magma"
 TIMES_UNIFORM = 4.0  # top of the colour scale of attention: four times the weight of a uniform map
@@ -24,7 +24,6 @@ WAY_COLOURS = {
     "centred Gaussian": "#3f7d5c",
     "uniform": "#b0b0b0",
 }
-ARM_COLOURS = {"baseline": "#8d99ae", "control": "#b08968", "released": "#c8553d", "paper": "#4c6a92"}
 
 plt.style.use(Path(__file__).with_name("study.mplstyle"))
 
@@ -35,6 +34,11 @@ def png(figure: Figure) -> bytes:
     figure.savefig(content, format="png")
     plt.close(figure)
     return content.getvalue()
+
+
+def arm_colour(arm: str) -> str:
+    """Of the marks of an arm, also where it is named with its part, `PART:ARM`."""
+    return ARMS[arm.rpartition(":")[2]].colour
 
 
 def class_counts(table: pd.DataFrame, classes: Sequence[str], title: str) -> Figure:
@@ -161,7 +165,7 @@ def one_look(look, classes: Sequence[str], mask: np.ndarray | None, title: str, 
     _overlay(row[-2], look.image, look.cam, max(float(look.cam.max()), 1e-12))
     row[-2].set_title("Grad-CAM", fontsize=9, fontweight="normal", loc="center")
     bars = row[-1].barh(classes, look.probabilities, color="#9db4cc")
-    bars[int(look.probabilities.argmax())].set_color(ARM_COLOURS["paper"])
+    bars[int(look.probabilities.argmax())].set_color(ARMS["paper"].colour)
     row[-1].set(xlim=(0, 1), xlabel="probability")
     row[-1].invert_yaxis()
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
@@ -217,7 +221,8 @@ def learning_curves(losses: pd.DataFrame, title: str) -> Figure:
     parts = by_panel(losses, ("part", "backbone"))
     figure, panels = _panels(parts, (2.4, 2.3), title)
     for axes, runs in zip(panels, parts.values(), strict=True):
-        for arm, colour in ARM_COLOURS.items():
+        for arm in ARMS:
+            colour = arm_colour(arm)
             trainings = [run for _, run in runs[runs["arm"] == arm].groupby(["seed", "fold"])]
             for run in trainings if len(trainings) > 1 else ():
                 axes.plot(run["epoch"], run["loss"], color=colour, alpha=0.2, linewidth=0.7)
@@ -243,7 +248,7 @@ def interval_plot(rows: pd.DataFrame, label: str, title: str) -> Figure:
             xerr=width,
             fmt="o",
             capsize=3,
-            color=ARM_COLOURS.get(arm, "0.3"),
+            color=arm_colour(arm),
             label=arm,
         )
     axes.set(yticks=place, yticklabels=rows["name"], xlabel=label, title=title)
@@ -265,11 +270,11 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"within ±{100 * margin:g}: counts as none")
     axes.axvline(0, color="0.4", linewidth=1)
     for arm in verdicts["arm"].unique():
-        axes.plot([], [], "o", color=ARM_COLOURS[arm], label=arm)
+        axes.plot([], [], "o", color=arm_colour(arm), label=arm)
     for row, height in zip(verdicts.itertuples(), place, strict=True):
         width = [[row.points - row.points_low], [row.points_high - row.points]]
         is_open = "silent" in row.remarks or "one training" in row.remarks
-        style = {"color": ARM_COLOURS[row.arm]} | ({"markerfacecolor": "white"} if is_open else {})
+        style = {"color": arm_colour(row.arm)} | ({"markerfacecolor": "white"} if is_open else {})
         axes.errorbar(row.points, height, xerr=width, fmt="o", capsize=3, **style)
     for part, height in zip(verdicts["part"][heading], place[heading], strict=True):
         axes.annotate(part, (0.01, height - 1), xycoords=("axes fraction", "data"), fontweight="bold", va="center")
@@ -292,7 +297,7 @@ def reliability_plot(curves: pd.DataFrame, title: str) -> Figure:
         axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="as sure as right")
         for arm, table in arms.groupby("arm", sort=False):
             place = table["confidence"], table["accuracy"]
-            axes.plot(*place, marker="o", markersize=3, color=ARM_COLOURS[arm], label=arm)
+            axes.plot(*place, marker="o", markersize=3, color=arm_colour(arm), label=arm)
         axes.set(xlim=(0, 1), ylim=(0, 1))
     figure.supxlabel("confidence of the called class", fontsize=10)
     figure.supylabel("share called correctly", fontsize=10)
