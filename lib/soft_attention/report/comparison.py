@@ -13,7 +13,16 @@ import pandas as pd
 
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
 from soft_attention.evaluation.metrics import LABELS, score
-from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED, UNDECIDED, holm, verdict
+from soft_attention.evaluation.verdict import (
+    EQUIVALENT,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    UNDECIDED,
+    BootstrapDifference,
+    Difference,
+    holm,
+    verdict,
+)
 from soft_attention.report import tables
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import read_predictions
@@ -63,22 +72,24 @@ def comparisons_table(
     """Every comparison that the study fixed beforehand, on the endpoint and on the other metrics with a margin.
 
     Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
-    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict, and
-    scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none.
+    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict,
+    scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none; and, of
+    one comparison by itself, the standard error, within_margin (the share of the draws that are within ±margin),
+    detectable (the difference that is found with 80 %, uncorrected), and verdict_at_half, were the margin half of it.
     Every lesion counts the same (see `bootstrap.paired_bootstrap`). One training of each arm decides nothing, whatever
     the lesions say. A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
-    compared = dict(_comparisons(runs, analysis))
-    scales = {place: _scale_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in compared.items()}
+    by_place = dict(compared(runs, analysis))
+    scales = {place: _scale_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in by_place.items()}
 
     def differences(place: tuple[str, str, str]) -> dict:
-        pairs = pairs_of_arms(compared[place], *place[1:], name)
+        pairs = pairs_of_arms(by_place[place], *place[1:], name)
         return bootstrap.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
-        by_place = dict(zip(compared, pool.map(differences, compared), strict=True))
-    found = {(*place, metric): each for place, those in by_place.items() for metric, each in those.items()}
+        resampled = dict(zip(by_place, pool.map(differences, by_place), strict=True))
+    found = {(*place, metric): each for place, those in resampled.items() for metric, each in those.items()}
     rows = []
     for metric in metrics:
         family = {key: value for key, value in found.items() if key[-1] == metric}
@@ -88,12 +99,33 @@ def comparisons_table(
         p_values = [
             _holm(d.p_value() for d in family.values()),
             _holm(d.p_equivalence(margin) for d in family.values()),
+            _holm(d.p_equivalence(margin / 2) for d in family.values()),
         ]
-        for place, difference, *corrected in zip(family, family.values(), *p_values, strict=True):
+        for place, difference, p_value, *p_equivalence in zip(family, family.values(), *p_values, strict=True):
             names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
-            numbers = _numbers(difference, margin, *corrected)
-            rows.append(names | numbers | {"scale_at_most_0": scales[place[:-1]]})
+            numbers = _numbers(difference, margin, p_value, p_equivalence[0])
+            precision = _precision(difference, margin, p_value, p_equivalence[1])
+            rows.append(names | numbers | {"scale_at_most_0": scales[place[:-1]]} | precision)
     return pd.DataFrame(rows)
+
+
+def across_table(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> pd.DataFrame:
+    """`comparisons_table` of the arms of two parts, one family: the pairs `analysis.across` of a study's file.
+
+    The columns arm and reference are `PART:ARM`. Only whole seeds that both have count. A pair whose parts have not
+    both run is left out, as is a part of several datasets or protocols.
+    """
+    sides = dict.fromkeys(side for pair in analysis.across for side in pair)
+    found = [
+        runs[runs["arm"] == arm].assign(arm=side)
+        for side, (part, _, arm) in {side: side.partition(":") for side in sides}.items()
+        if (runs := parts.get(part)) is not None
+    ]
+    runs = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    if runs.empty:
+        return pd.DataFrame()
+    pairs = analysis.model_copy(update={"comparisons": analysis.across})
+    return comparisons_table(runs, runs["classes"].iloc[0], pairs)
 
 
 def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str, pd.DataFrame]:
@@ -125,12 +157,10 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
     score counts every image the same and is taken fold by fold, so the mean is not that of `comparisons_table`.
     """
     rows = []
-    for (backbone, arm, reference), paired in _comparisons(runs, analysis):
-        values = paired.pivot(index=["seed", "fold"], columns="arm", values=analysis.endpoint)
-        differences = (values[arm] - values[reference]).rename("difference").reset_index()
+    for (backbone, arm, reference), paired in compared(runs, analysis):
+        differences = _run_differences(paired, arm, reference, analysis.endpoint)
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
-        if paired["fold"].nunique() > 1:
-            t = paired_tests.corrected_t(differences["difference"], _tested_per_trained(paired))
+        if t := _corrected_t(paired, differences["difference"]):
             low, high = t.interval()
             row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
         if min(differences["seed"].nunique(), differences["fold"].nunique()) > 1:
@@ -138,6 +168,15 @@ def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) 
             row |= {f"sd_{name}": np.sqrt(value) for name, value in spread.items()}
         rows.append(row | _first_seed_tests(paired, arm, reference, classes))
     return pd.DataFrame(rows)
+
+
+def corrected_t_tests(runs: pd.DataFrame, analysis: Analysis) -> dict[tuple[str, str, str], Difference]:
+    """The corrected resampled t-test of `tests_table` by (backbone, arm, reference), where there are folds."""
+    found = {
+        place: _corrected_t(paired, _run_differences(paired, *place[1:], analysis.endpoint)["difference"])
+        for place, paired in compared(runs, analysis)
+    }
+    return {place: t for place, t in found.items() if t}
 
 
 def external_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -158,7 +197,7 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
     validation images, beside the specificity that it has on the test images.
     """
     rows = []
-    melanoma = next((name for name in MELANOMA if name in classes), None)
+    melanoma = melanoma_in(classes)
     for run in runs.itertuples():
         test, validation = (read_predictions(run.folder, name) for name in ("test", "validation"))
         temperature = calibration.fit_temperature(validation, classes)
@@ -218,7 +257,7 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     cases = []
     for name, part in parts.items():
-        melanoma = next((each for each in MELANOMA if each in part["classes"].iloc[0]), None)
+        melanoma = melanoma_in(part["classes"].iloc[0])
         for (backbone, arm), runs in part.groupby(["backbone", "arm"], sort=False):
             paired = complete(part[part["backbone"] == backbone], (arm, "baseline"))
             if melanoma and arm != "baseline" and len(paired):
@@ -226,14 +265,26 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, melanoma))
 
     def row(place: dict, paired: pd.DataFrame, melanoma: str) -> dict:
-        gains = _auc_gains(paired, place["arm"], "baseline", melanoma)
-        gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
+        gain, by_seed = melanoma_difference(paired, place["arm"], "baseline", melanoma)
         found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
         return place | found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(row, *zip(*cases, strict=True))) if cases else []
     return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", "gain", "low", "high", "seeds", "seeds_above"])
+
+
+def melanoma_in(classes: Sequence[str]) -> str | None:
+    """The name that melanoma has among the classes, or None."""
+    return next((name for name in MELANOMA if name in classes), None)
+
+
+def melanoma_difference(
+    paired: pd.DataFrame, arm: str, reference: str, melanoma: str
+) -> tuple[BootstrapDifference, pd.Series]:
+    """The difference in AUC of melanoma against the rest of two arms, mean over runs, and that of each seed."""
+    gains = _auc_gains(paired, arm, reference, melanoma)
+    return bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
 
 
 def verdicts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame:
@@ -253,13 +304,16 @@ def verdicts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame:
 def remarks(row) -> list[str]:
     """What a reader must know beside the verdict of a row of `comparisons_table`.
 
-    *size open*: decided, but the interval also holds differences too small to matter; a unit that its learned scale
-    has silenced; one training of each arm, so that the interval is for other lesions only and nothing is decided.
+    *size open*: decided, but the interval also holds differences too small to matter; that equivalence is shown for the
+    images that were trained on; a unit that its learned scale has silenced; one training of each arm, so that the
+    interval is for other lesions only and nothing is decided.
     """
     found = []
     decided = row.verdict in (SUPPORTED, NOT_SUPPORTED)
     if decided and min(abs(row.low), abs(row.high)) < row.margin:
         found.append("size open")
+    if row.verdict == EQUIVALENT:
+        found.append("for these training images")
     if row.scale_at_most_0:
         found.append(f"unit silent in {row.scale_at_most_0} runs")
     if row.seeds == 1:
@@ -275,10 +329,11 @@ def finding(row) -> str:
     differs = f"{LABELS[row.metric].capitalize()} differs by {points}, {rests_on}"
     at_most_0 = row.scale_at_most_0
     scale = f" The learned scale of its unit ended at or below 0 in {at_most_0} runs." if at_most_0 else ""
-    return f"{row.arm} against {row.reference}: {row.verdict}. {differs}.{scale}"
+    trained = " for these training images" if row.verdict == EQUIVALENT else ""
+    return f"{row.arm} against {row.reference}: {row.verdict}{trained}. {differs}.{scale}"
 
 
-def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+def compared(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
     """(backbone, arm, reference) and the runs of both arms, for every comparison whose arms have both run."""
     for backbone in (name for name in BACKBONES if name in set(runs["backbone"])):
         for arm, reference in analysis.comparisons:
@@ -339,6 +394,29 @@ def _numbers(difference, margin: float, p_value: float, p_equivalence: float) ->
     }
 
 
+def _precision(difference, margin: float, p_value: float, p_equivalence_at_half: float) -> dict:
+    at_half = verdict(difference, margin / 2, p_value=p_value, p_equivalence=p_equivalence_at_half)
+    return {
+        "standard_error": difference.standard_error,
+        "within_margin": difference.share_within(margin),
+        "detectable": difference.detectable(),
+        "verdict_at_half": at_half if difference.seeds > 1 else UNDECIDED,
+    }
+
+
+def _run_differences(paired: pd.DataFrame, arm: str, reference: str, metric: str) -> pd.DataFrame:
+    """seed, fold and the difference of two arms' scores there."""
+    values = paired.pivot(index=["seed", "fold"], columns="arm", values=metric)
+    return (values[arm] - values[reference]).rename("difference").reset_index()
+
+
+def _corrected_t(paired: pd.DataFrame, differences: pd.Series) -> Difference | None:
+    """None without folds."""
+    if paired["fold"].nunique() > 1:
+        return paired_tests.corrected_t(differences, _tested_per_trained(paired))
+    return None
+
+
 def _tested_per_trained(runs: pd.DataFrame) -> float:
     """Images tested in a run over images trained on, means over the runs of whole seeds of the protocol `clean`."""
     tested = runs["n_images"].mean()
@@ -358,7 +436,7 @@ def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Seq
     counts = paired_tests.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
     found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}
     found["p_mcnemar"] = counts.p_value
-    melanoma = next((name for name in MELANOMA if name in classes), None)
+    melanoma = melanoma_in(classes)
     positive = one["label"] == melanoma
     lesions, others = (set(one["lesion_id"][kind]) for kind in (positive, ~positive))
     if min(len(lesions), len(others)) > 1 and not lesions & others:  # identifiers of patients may hold both
