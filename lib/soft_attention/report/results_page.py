@@ -150,7 +150,7 @@ def _ledger_lines(parts: Tables) -> list[str]:
     metrics = ("weighted_precision", "accuracy")
     names = [name.replace("_", " ") for name in metrics]
     lines = [
-        "What attention gains, and what a choice adds to that (the luck of a draw is the gain itself, "
+        "What attention gains, and what a choice adds to that (luck is how the gain scatters around its mean, "
         f"{ledger.SPREAD}); every image counts the same, as in the paper. Published: {ledger.published_gain_text()}:",
         "",
         f"| points | {' | '.join(names)} |",
