@@ -1,19 +1,24 @@
-"""Writes the main result into the README from the kept runs: `python -m soft_attention.report.results_page`."""
+"""Writes the headline and the main result into the README: `python -m soft_attention.report.results_page`.
 
-from collections.abc import Iterator, Mapping
+The main result is made from the kept runs, the headline from the tables that the summary of its study keeps.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from soft_attention import files, paths
 from soft_attention.evaluation.metrics import LABELS
 from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED
-from soft_attention.report import attention_tables, comparison, ledger
+from soft_attention.report import attention_tables, comparison, gained, ledger
 from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
 from soft_attention.study.config import Study
 from soft_attention.vocabulary import BACKBONES
 
 STUDY = "cpu"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
+HEADLINE_STUDY, HEADLINE_PARTS = "ceiling", ("frozen", "fine_tuned", "off_centre")
+HEADLINE_BEGIN, HEADLINE_END = "<!-- headline: begin -->", "<!-- headline: end -->"
 OUTSIDE = ", ISIC 2018 test set"
 BASELINE = "baseline"
 DECIDED = (SUPPORTED, NOT_SUPPORTED)
@@ -55,13 +60,22 @@ def main_result(study: str = STUDY) -> str:
     return "\n".join(lines)
 
 
-def replace_main_result(text: str, result: str) -> str:
+def headline(study: str = HEADLINE_STUDY, names: Sequence[str] = HEADLINE_PARTS) -> str:
+    """`gained.headline` of a study's kept tables as a list in Markdown, whatever of it has run."""
+    plan, summary = Study.load(study), paths.RESULTS / study / "summary"
+    kept = {name: summary / f"comparisons-{name}.csv" for name in names}
+    answers = {name: pd.read_csv(file) for name, file in kept.items() if file.exists()}
+    waiting = unfinished(plan, by_part(load_runs(plan))) if answers else []
+    return "\n".join(f"- {sentence}" for sentence in gained.headline(answers, plan.analysis, names, waiting))
+
+
+def replace_main_result(text: str, result: str, begin: str = BEGIN, end: str = END) -> str:
     """`text` with `result` between the two marks; ValueError if a mark is missing."""
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+    before, _, rest = text.partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{result}\n{END}{after}"
+        raise ValueError(f"the README lacks the marks {begin} and {end}")
+    return f"{before}{begin}\n{result}\n{end}{after}"
 
 
 def _difference_lines(tables: Tables, parts: Tables, plan: Study) -> list[str]:
@@ -200,6 +214,8 @@ def _interval(value: float, low: float, high: float, digits: int = 1) -> str:
 def main() -> None:
     readme = paths.ROOT / "README.md"
     text = replace_main_result(readme.read_text(), main_result())
+    if HEADLINE_BEGIN in text:
+        text = replace_main_result(text, headline(), HEADLINE_BEGIN, HEADLINE_END)
     with files.atomic(readme) as temporary:
         temporary.write_text(text)
 
