@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from soft_attention.evaluation.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE, Difference, holm, verdict
@@ -62,3 +63,12 @@ def test_holm_agrees_with_statsmodels(number):
 
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+@pytest.mark.parametrize("seeds", [8, 20, 1000])
+def test_the_detectable_difference_is_found_with_the_power_asked_for(seeds):
+    """Of a t-test of as many pairs; the t distribution that is moved, not the noncentral one, so a little off."""
+    difference = Difference(0.0, 0.01, seeds - 1)
+    effect = difference.detectable() / (0.01 * np.sqrt(seeds))
+    assert TTestPower().power(effect, seeds, 0.05) == pytest.approx(0.8, abs=0.02)
+    assert Difference(0.0, 0.01).detectable(0.5) == pytest.approx(0.01 * stats.norm.ppf(0.975))

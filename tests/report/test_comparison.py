@@ -73,6 +73,11 @@ def predictions(right, fold=0, folds=1, images=None):
     return table if images is None else table[images(table)].reset_index(drop=True)
 
 
+def one_each(table):
+    """Which images are the first of their lesion."""
+    return ~table.lesion_id.duplicated()
+
+
 def accuracy(table):
     return (np.array(CLASSES)[table[list(CLASSES)].to_numpy().argmax(axis=1)] == table.label).mean()
 
@@ -115,7 +120,8 @@ def test_remarks_name_what_a_verdict_leaves_open():
         for changed in ({}, {"low": 0.021}, {"verdict": "equivalent"}, {"scale_at_most_0": "5 of 5"}, {"seeds": 1})
     ]
     of_size = ["size open"]
-    assert said == [of_size, [], [], [*of_size, "unit silent in 5 of 5 runs"], [*of_size, "one training each"]]
+    trained = ["for these training images"]
+    assert said == [of_size, [], trained, [*of_size, "unit silent in 5 of 5 runs"], [*of_size, "one training each"]]
 
 
 def test_a_unit_whose_scale_fell_below_zero_is_named(make_runs, analysis):
@@ -163,6 +169,36 @@ def test_the_same_arm_twice_is_equivalent(make_runs, analysis):
     runs = make_runs(arms={"baseline": 0.5, "released": 0.5})
     table = comparison.comparisons_table(runs, CLASSES, analysis)
     assert set(table.verdict) == {"equivalent"} and set(table.difference) == {0.0}
+
+
+def test_how_much_a_comparison_can_tell_stands_beside_its_verdict(make_runs):
+    """A gain of 5 points, one lesion in twenty of each class, is surely below 15 and may be above half of that."""
+    asked = Analysis(margins={"balanced_accuracy": 0.15}, draws=1000)
+    runs = make_runs(arms={"baseline": 0.5, "released": 0.55}, folds=(0,))
+    (row,) = comparison.comparisons_table(runs, CLASSES, asked).to_dict("records")
+    assert row["difference"] == pytest.approx(0.05) and row["within_margin"] > 0.99
+    assert (row["verdict"], row["verdict_at_half"]) == ("equivalent", "supported")
+    assert row["detectable"] == pytest.approx(2.8 * row["standard_error"], rel=0.1)
+    once = comparison.comparisons_table(runs[runs["seed"] == 0], CLASSES, asked)
+    assert once["verdict_at_half"].tolist() == ["undecided at this scale"]
+
+
+def test_arms_of_two_parts_are_compared_where_both_have_run(make_runs):
+    pairs = [
+        ("pool:baseline", "frozen:baseline"),
+        ("frozen:released", "pool:baseline"),
+        ("pool:baseline", "late:paper"),
+    ]
+    asked = Analysis(across=pairs, draws=200)
+    frozen = make_runs("frozen", seeds=(0, 1, 2))
+    parts = {"frozen": frozen, "pool": make_runs("pool", arms={"baseline": 0.7, "released": 0.7})}
+    table = comparison.across_table(parts, asked).query("metric == 'balanced_accuracy'")
+    assert [*zip(table["arm"], table["reference"], strict=True)] == pairs[:2]
+    assert table["difference"].tolist() == pytest.approx([0.2, 0.2]) and table["seeds"].tolist() == [2, 2]
+    alone = comparison.across_table(parts, asked.model_copy(update={"across": pairs[:1]}))
+    assert table["p_holm"].tolist()[0] == pytest.approx(min(1, 2 * alone["p_holm"][0])), "one family"
+    assert comparison.across_table({"late": frozen}, asked).empty and comparison.across_table(parts, Analysis()).empty
+    assert len(figures.verdict_plot(comparison.verdicts({"across": table}, "balanced_accuracy"), 0.02, "").axes) == 1
 
 
 def test_networks_are_compared_with_those_of_their_own_backbone_only(make_runs, analysis):
@@ -308,9 +344,6 @@ def test_reliability_is_drawn_for_every_arm(make_runs):
 
 
 def test_the_ledger_finds_what_was_put_in(make_runs):
-    def one_each(table):
-        return ~table.lesion_id.duplicated()
-
     frozen = make_runs(arms={"baseline": 0.5, "released": 0.6})
     leak = make_runs("leak", arms={"baseline": 0.7, "released": 0.8}, images=one_each)
     weighted = make_runs("melanoma_weight", arms={"baseline": 0.4, "released": 0.5})
@@ -348,20 +381,36 @@ def test_the_ledger_tells_the_gain_apart_from_the_score(make_runs):
     assert pool["accuracy_low"] <= pool["accuracy"] <= pool["accuracy_high"]
 
 
-def test_choosing_on_the_test_set_and_redraws(make_runs, tmp_path):
-    redraws = make_runs(
-        "redraws", seeds=(0, 1, 2), folds=(0,), names=("test",), arms={"baseline": 0.6, "released": 0.7}
-    )
+def test_the_ledger_has_what_leakage_and_a_class_weight_do_to_the_gain(make_runs):
+    """Attention gains 10 points, 30 with a leak and 20 with the weight."""
+    seeds, right = (0, 1, 2), {"baseline": 0.5, "released": 0.6}
+    parts = {"frozen": make_runs(arms=right, seeds=seeds)}
+    for part, gained in (("leak", 0.8), ("melanoma_weight", 0.7)):
+        parts[part] = make_runs(part, arms=right | {"released": gained}, seeds=seeds)
+    table = ledger.ledger(parts).set_index(["moves", "entry"]).loc[ledger.GAIN]
+    entries = ["leakage, all tested lesions", "leakage, lesions that leak", "melanoma weight 5"]
+    assert table.loc[entries, "balanced_accuracy"].tolist() == pytest.approx([20, 20, 10], abs=2)
+    assert (table.loc[entries, "balanced_accuracy_low"] > 0).all()
+    assert table.loc[entries, "replicates"].tolist() == [6, 6, 6]
+
+
+def test_choosing_on_the_test_set_and_redraws(make_runs):
+    arms = {"baseline": 0.6, "released": 0.7}
+    redraws = make_runs("redraws", arms, seeds=(0, 1, 2), folds=(0,), names=("test",), images=one_each)
     for folder in redraws.folder:
-        files.write_table(folder / predictions_file("validation-choice"), predictions(0.5))
+        files.write_table(folder / predictions_file("validation-choice"), predictions(0.5, images=one_each))
     scored = redraws.assign(accuracy=redraws.balanced_accuracy, weighted_precision=redraws.balanced_accuracy)
     table = ledger.ledger({"frozen": make_runs(), "redraws": scored}).set_index(["moves", "entry"])
     checkpoint = table.loc[:, "checkpoint chosen on the test set", :]["balanced_accuracy"]
     assert checkpoint[ledger.SCORE] == pytest.approx(15, abs=0.8)
     assert checkpoint[ledger.GAIN] == pytest.approx(10, abs=0.8)  # the validation set's choice has no gain
     table = table.droplevel("moves")
-    luck = table.loc["luck of split and training"]
-    assert luck["accuracy"] == pytest.approx(10, abs=0.8) and luck["range"] == ledger.SPREAD
+    luck, noise = (table.loc[f"luck of {what}"] for what in ("split and training", f"{LESIONS} test images alone"))
+    assert luck[["accuracy", "accuracy_low", "accuracy_high"]].tolist() == pytest.approx([0, 0, 0])  # all draws alike
+    assert luck["range"] == noise["range"] == ledger.SPREAD
+    apart = 0.1  # the share of the images that only one arm calls correctly
+    binomial = 196 * np.sqrt((apart - apart**2) / LESIONS)
+    assert [-noise["accuracy_low"], noise["accuracy_high"]] == pytest.approx([binomial] * 2, rel=0.15)
     (legend,) = figures.ledger_plot(table.reset_index(), in_table("ledger"), "t").legends
     assert [text.get_text() for text in legend.get_texts()] == [ledger.INTERVAL, ledger.SPREAD]
 

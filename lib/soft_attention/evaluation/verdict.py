@@ -51,6 +51,14 @@ class Difference:
         """
         return max(self.p_above(-margin), self.p_below(margin))
 
+    def detectable(self, power: float = 0.8, level: float = 0.95) -> float:
+        """The true difference that an interval of this width tells from 0 with probability `power`, uncorrected.
+
+        Half the width of the interval that decides, and as much again as an estimate may fall short by chance.
+        """
+        half_widths = [(high - low) / 2 for low, high in map(self.interval, (level, 2 * power - 1))]
+        return sum(half_widths)
+
     def _tail(self, distance: float) -> float:
         if self.standard_error == 0:
             return float(distance <= 0)
@@ -81,6 +89,10 @@ class BootstrapDifference(Difference):
 
     def p_below(self, value: float) -> float:
         return float((1 + (self.draws >= value).sum()) / (1 + len(self.draws)))
+
+    def share_within(self, margin: float) -> float:
+        """Share of the draws that are within ±`margin`."""
+        return float((np.abs(self.draws) <= margin).mean())
 
 
 def verdict(

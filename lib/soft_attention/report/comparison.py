@@ -14,7 +14,16 @@ import pandas as pd
 from soft_attention.data.catalog import melanoma
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
 from soft_attention.evaluation.metrics import METRICS, in_table
-from soft_attention.evaluation.verdict import BETTER, UNDECIDED, WORSE, holm, verdict
+from soft_attention.evaluation.verdict import (
+    BETTER,
+    EQUIVALENT,
+    UNDECIDED,
+    WORSE,
+    BootstrapDifference,
+    Difference,
+    holm,
+    verdict,
+)
 from soft_attention.report import styling, tables
 from soft_attention.report.kept import tidy
 from soft_attention.report.load import scores
@@ -66,22 +75,24 @@ def comparisons_table(
     """Every comparison that the study fixed beforehand, on the endpoint and on the other metrics with a margin.
 
     Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
-    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict, and
-    scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none.
+    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict,
+    scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none; and, of
+    one comparison by itself, the standard error, within_margin (the share of the draws that are within ±margin),
+    detectable (the difference that is found with 80 %, uncorrected), and verdict_at_half, were the margin half of it.
     Every lesion counts the same (see `bootstrap.paired_bootstraps`). One training of each arm decides nothing, whatever
     the lesions say. A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
-    compared = dict(_comparisons(runs, analysis))
-    scales = {place: _scale_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in compared.items()}
+    by_place = dict(compared(runs, analysis))
+    scales = {place: _scale_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in by_place.items()}
 
     def differences(place: tuple[str, str, str]) -> dict:
-        pairs = pairs_of_arms(compared[place], *place[1:], name)
+        pairs = pairs_of_arms(by_place[place], *place[1:], name)
         return bootstrap.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
-        by_place = dict(zip(compared, pool.map(differences, compared), strict=True))
-    found = {(*place, metric): each for place, those in by_place.items() for metric, each in those.items()}
+        resampled = dict(zip(by_place, pool.map(differences, by_place), strict=True))
+    found = {(*place, metric): each for place, those in resampled.items() for metric, each in those.items()}
     rows = []
     for metric in metrics:
         family = {key: value for key, value in found.items() if key[-1] == metric}
@@ -91,12 +102,33 @@ def comparisons_table(
         p_values = [
             _holm(d.p_value() for d in family.values()),
             _holm(d.p_equivalence(margin) for d in family.values()),
+            _holm(d.p_equivalence(margin / 2) for d in family.values()),
         ]
-        for place, difference, *corrected in zip(family, family.values(), *p_values, strict=True):
+        for place, difference, p_value, *p_equivalence in zip(family, family.values(), *p_values, strict=True):
             names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
-            numbers = _numbers(difference, margin, *corrected)
-            rows.append(names | numbers | {"scale_at_most_0": scales[place[:-1]]})
+            numbers = _numbers(difference, margin, p_value, p_equivalence[0])
+            precision = _precision(difference, margin, p_value, p_equivalence[1])
+            rows.append(names | numbers | {"scale_at_most_0": scales[place[:-1]]} | precision)
     return pd.DataFrame(rows)
+
+
+def across_table(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> pd.DataFrame:
+    """`comparisons_table` of the arms of two parts, one family: the pairs `analysis.across` of a study's file.
+
+    The columns arm and reference are `PART:ARM`. Only whole seeds that both have count. A pair whose parts have not
+    both run is left out, as is a part of several datasets or protocols.
+    """
+    sides = dict.fromkeys(side for pair in analysis.across for side in pair)
+    found = [
+        runs[runs["arm"] == arm].assign(arm=side)
+        for side, (part, _, arm) in {side: side.partition(":") for side in sides}.items()
+        if (runs := parts.get(part)) is not None
+    ]
+    runs = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    if runs.empty:
+        return pd.DataFrame()
+    pairs = analysis.model_copy(update={"comparisons": analysis.across})
+    return comparisons_table(runs, runs["classes"].iloc[0], pairs)
 
 
 def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str, pd.DataFrame]:
@@ -136,12 +168,11 @@ def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
     `comparisons_table`. Without folds there are no rows.
     """
     rows = []
-    for (backbone, arm, reference), paired in _comparisons(runs, analysis):
-        if paired["fold"].nunique() == 1:
+    for (backbone, arm, reference), paired in compared(runs, analysis):
+        differences = _run_differences(paired, arm, reference, analysis.endpoint)
+        t = _corrected_t(paired, differences["difference"])
+        if t is None:
             continue
-        values = paired.pivot(index=["seed", "fold"], columns="arm", values=analysis.endpoint)
-        differences = (values[arm] - values[reference]).rename("difference").reset_index()
-        t = paired_tests.corrected_t(differences["difference"], _tested_per_trained(paired))
         low, high = t.interval()
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
         row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
@@ -150,6 +181,15 @@ def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
             row |= {f"sd_{name}": np.sqrt(value) for name, value in spread.items()}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def corrected_t_tests(runs: pd.DataFrame, analysis: Analysis) -> dict[tuple[str, str, str], Difference]:
+    """The corrected resampled t-test of `tests_table` by (backbone, arm, reference), where there are folds."""
+    found = {
+        place: _corrected_t(paired, _run_differences(paired, *place[1:], analysis.endpoint)["difference"])
+        for place, paired in compared(runs, analysis)
+    }
+    return {place: t for place, t in found.items() if t}
 
 
 def external_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -251,6 +291,14 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", "gain", "low", "high", "seeds", "seeds_above"])
 
 
+def melanoma_difference(
+    paired: pd.DataFrame, arm: str, reference: str, positive: str
+) -> tuple[BootstrapDifference, pd.Series]:
+    """The difference in AUC of melanoma against the rest of two arms, mean over runs, and that of each seed."""
+    gains = _auc_gains(paired, arm, reference, positive)
+    return bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
+
+
 def verdicts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame:
     """What a study found, for reading: one row per part and comparison of `answers`, by one metric.
 
@@ -268,13 +316,16 @@ def verdicts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame:
 def remarks(row) -> list[str]:
     """What a reader must know beside the verdict of a row of `comparisons_table`.
 
-    *size open*: decided, but the interval also holds differences too small to matter; a unit that its learned scale
-    has silenced; one training of each arm, so that the interval is for other lesions only and nothing is decided.
+    *size open*: decided, but the interval also holds differences too small to matter; that equivalence is shown for the
+    images that were trained on; a unit that its learned scale has silenced; one training of each arm, so that the
+    interval is for other lesions only and nothing is decided.
     """
     found = []
     decided = row.verdict in (BETTER, WORSE)
     if decided and min(abs(row.low), abs(row.high)) < row.margin:
         found.append("size open")
+    if row.verdict == EQUIVALENT:
+        found.append("for these training images")
     if row.scale_at_most_0:
         found.append(f"unit silent in {row.scale_at_most_0} runs")
     if row.seeds == 1:
@@ -290,10 +341,11 @@ def finding(row) -> str:
     differs = f"{METRICS[row.metric].label.capitalize()} differs by {points}, {rests_on}"
     at_most_0 = row.scale_at_most_0
     scale = f" The learned scale of its unit ended at or below 0 in {at_most_0} runs." if at_most_0 else ""
-    return f"{row.arm} against {row.reference}: {row.verdict}. {differs}.{scale}"
+    trained = " for these training images" if row.verdict == EQUIVALENT else ""
+    return f"{row.arm} against {row.reference}: {row.verdict}{trained}. {differs}.{scale}"
 
 
-def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+def compared(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
     """(backbone, arm, reference) and the runs of both arms, for every comparison whose arms have both run."""
     for backbone in (name for name in BACKBONES if name in set(runs["backbone"])):
         for arm, reference in analysis.comparisons:
@@ -303,8 +355,7 @@ def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple
 
 
 def _melanoma_gain(paired: pd.DataFrame, arm: str, positive: str) -> dict[str, float]:
-    gains = _auc_gains(paired, arm, "baseline", positive)
-    gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
+    gain, by_seed = melanoma_difference(paired, arm, "baseline", positive)
     found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
     return found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
 
@@ -359,6 +410,29 @@ def _numbers(difference, margin: float, p_value: float, p_equivalence: float) ->
         "p_equivalence_holm": p_equivalence,
         "verdict": found if difference.seeds > 1 else UNDECIDED,
     }
+
+
+def _precision(difference, margin: float, p_value: float, p_equivalence_at_half: float) -> dict:
+    at_half = verdict(difference, margin / 2, p_value=p_value, p_equivalence=p_equivalence_at_half)
+    return {
+        "standard_error": difference.standard_error,
+        "within_margin": difference.share_within(margin),
+        "detectable": difference.detectable(),
+        "verdict_at_half": at_half if difference.seeds > 1 else UNDECIDED,
+    }
+
+
+def _run_differences(paired: pd.DataFrame, arm: str, reference: str, metric: str) -> pd.DataFrame:
+    """seed, fold and the difference of two arms' scores there."""
+    values = paired.pivot(index=["seed", "fold"], columns="arm", values=metric)
+    return (values[arm] - values[reference]).rename("difference").reset_index()
+
+
+def _corrected_t(paired: pd.DataFrame, differences: pd.Series) -> Difference | None:
+    """None without folds."""
+    if paired["fold"].nunique() > 1:
+        return paired_tests.corrected_t(differences, _tested_per_trained(paired))
+    return None
 
 
 def _tested_per_trained(runs: pd.DataFrame) -> float:

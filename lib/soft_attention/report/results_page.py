@@ -1,19 +1,25 @@
-"""Writes the result in numbers, docs/results.md, from the kept runs: `python -m soft_attention.report.results_page`."""
+"""Writes the result in numbers, docs/results.md, and README's headline: `python -m soft_attention.report.results_page`.
 
-from collections.abc import Iterator, Mapping
+
+The main result is made from the kept runs, the headline from the tables that the summary of its study keeps.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from soft_attention import files, paths
 from soft_attention.evaluation.metrics import METRICS
 from soft_attention.evaluation.verdict import BETTER, WORSE
-from soft_attention.report import attention_tables, comparison, ledger, styling
+from soft_attention.report import attention_tables, comparison, gained, ledger, styling
 from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
 from soft_attention.study.config import Study
 from soft_attention.vocabulary import BACKBONES, PROTOCOLS
 
 STUDY = "cpu"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
+HEADLINE_STUDY, HEADLINE_PARTS = "ceiling", ("frozen", "fine_tuned", "off_centre")
+HEADLINE_BEGIN, HEADLINE_END = "<!-- headline: begin -->", "<!-- headline: end -->"
 OUTSIDE = ", ISIC 2018 test set"
 BASELINE = "baseline"
 PLACE = "part of the study"
@@ -56,13 +62,22 @@ def main_result(study: str = STUDY) -> str:
     return "\n".join(lines)
 
 
-def replace_main_result(text: str, result: str) -> str:
+def headline(study: str = HEADLINE_STUDY, names: Sequence[str] = HEADLINE_PARTS) -> str:
+    """`gained.headline` of a study's kept tables as a list in Markdown, whatever of it has run."""
+    plan, summary = Study.load(study), paths.RESULTS / study / "summary"
+    kept = {name: summary / f"comparisons-{name}.csv" for name in names}
+    answers = {name: pd.read_csv(file) for name, file in kept.items() if file.exists()}
+    waiting = unfinished(plan, by_part(load_runs(plan))) if answers else []
+    return "\n".join(f"- {sentence}" for sentence in gained.headline(answers, plan.analysis, names, waiting))
+
+
+def replace_main_result(text: str, result: str, begin: str = BEGIN, end: str = END) -> str:
     """`text` with `result` between the two marks; ValueError if a mark is missing."""
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+    before, _, rest = text.partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise ValueError(f"the text lacks the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{result}\n{END}{after}"
+        raise ValueError(f"the text lacks the marks {begin} and {end}")
+    return f"{before}{begin}\n{result}\n{end}{after}"
 
 
 def _difference_lines(tables: Tables, parts: Tables, plan: Study) -> list[str]:
@@ -150,7 +165,7 @@ def _ledger_lines(parts: Tables) -> list[str]:
         ends = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in metrics]
         rows.append([row["entry"], *(styling.interval(*each) for each in ends)])
     return [
-        "What attention gains, and what a choice adds to that (the luck of a draw is the gain itself, "
+        "What attention gains, and what a choice adds to that (luck is how the gain scatters around its mean, "
         f"{ledger.SPREAD}); every image counts the same, as in the paper. Published: {ledger.published_gain_text()}:",
         "",
         *styling.markdown(["points", *(METRICS[name].label for name in metrics)], rows),
@@ -188,8 +203,13 @@ def _scale(part: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    page = paths.ROOT / "docs" / "results.md"
-    text = replace_main_result(page.read_text(encoding="utf-8"), main_result())
+    _rewrite("docs/results.md", main_result(), BEGIN, END)
+    _rewrite("README.md", headline(), HEADLINE_BEGIN, HEADLINE_END)
+
+
+def _rewrite(name: str, result: str, begin: str, end: str) -> None:
+    page = paths.ROOT / name
+    text = replace_main_result(page.read_text(encoding="utf-8"), result, begin, end)
     with files.atomic(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
