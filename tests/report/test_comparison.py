@@ -177,10 +177,10 @@ def test_how_much_a_comparison_can_tell_stands_beside_its_verdict(make_runs):
     runs = make_runs(arms={"baseline": 0.5, "released": 0.55}, folds=(0,))
     (row,) = comparison.comparisons_table(runs, CLASSES, asked).to_dict("records")
     assert row["difference"] == pytest.approx(0.05) and row["within_margin"] > 0.99
-    assert (row["verdict"], row["verdict_at_half"]) == ("equivalent", "supported")
+    assert (row["verdict"], row["verdict_at_half"]) == ("equivalent", "better")
     assert row["detectable"] == pytest.approx(2.8 * row["standard_error"], rel=0.1)
     once = comparison.comparisons_table(runs[runs["seed"] == 0], CLASSES, asked)
-    assert once["verdict_at_half"].tolist() == ["undecided at this scale"]
+    assert once["verdict_at_half"].tolist() == ["undecided"]
 
 
 def test_arms_of_two_parts_are_compared_where_both_have_run(make_runs):

@@ -13,7 +13,7 @@ ASKED = Analysis(comparisons=[*PAIRS, ("released", "centre"), ("lesion", "centre
 def answer(arm, reference, points, half_width=1.0, verdict=None, **facts):
     """A row as of `comparison.comparisons_table`, with the verdict that its interval allows."""
     clear = abs(points) > half_width
-    verdict = verdict or (("supported" if points > 0 else "not supported") if clear else "undecided at this scale")
+    verdict = verdict or (("better" if points > 0 else "worse") if clear else "undecided")
     row = {"backbone": "mobilenet", "arm": arm, "reference": reference, "metric": "balanced_accuracy"}
     ends = {"low": (points - half_width) / 100, "high": (points + half_width) / 100}
     return row | ends | {"difference": points / 100, "verdict": verdict, "seeds": 5, "lesions": 700} | facts

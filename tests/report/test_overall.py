@@ -15,11 +15,11 @@ POINTS = {"frozen": 2.0, "low_rate": 0.0, "tuned": -1.0, "once": 9.0}
 def answers():
     row = {"backbone": "mobilenet", "arm": "released", "reference": "baseline", "metric": "accuracy"}
     row |= {"standard_error": 0.005, "detectable": 0.014, "within_margin": 0.5, "p_equivalence_holm": 0.01}
-    row |= {"verdict_at_half": "undecided at this scale"}
+    row |= {"verdict_at_half": "undecided"}
     tables = {}
     for name, points in POINTS.items():
         ends = {"difference": points / 100, "low": points / 100 - 0.01, "high": points / 100 + 0.01}
-        found = {"seeds": 1 if name == "once" else 3, "verdict": "equivalent" if points == 0 else "supported"}
+        found = {"seeds": 1 if name == "once" else 3, "verdict": "equivalent" if points == 0 else "better"}
         tables[name] = pd.DataFrame([row | ends | found])
     return tables
 

@@ -29,7 +29,7 @@ def test_the_headline_reads_the_kept_tables(tmp_path, monkeypatch):
     assert said.count("\n- ") == 2 and "gains +" not in said
     (tmp_path / "ceiling" / "summary").mkdir(parents=True)
     row = {"backbone": "mobilenet", "arm": "lesion", "reference": "baseline", "metric": "balanced_accuracy", "seeds": 9}
-    row |= {"difference": 0.06, "low": 0.05, "high": 0.07, "verdict": "supported"}
+    row |= {"difference": 0.06, "low": 0.05, "high": 0.07, "verdict": "better"}
     pd.DataFrame([row]).to_csv(tmp_path / "ceiling" / "summary" / "comparisons-frozen.csv")
     monkeypatch.setattr(results_page, "load_runs", lambda plan: None)
     monkeypatch.setattr(results_page, "by_part", lambda runs: {})

@@ -30,7 +30,7 @@ def test_every_score_has_the_references_of_the_endpoint(tables, keep_runs):
     parts = {"frozen": keep_runs(tables, CLASSES, leak=False, external=False)}
     answers = comparison.answers(parts, ASKED)
     table = scores.scores_table(parts, answers, ASKED).set_index(["score", "reference"])
-    of_each = {"balanced accuracy", "accuracy", "weighted precision", "macro precision", "melanoma auc"}
+    of_each = {"balanced accuracy", "accuracy", "weighted precision", "macro precision", "macro recall", "melanoma auc"}
     assert set(table.index) == {(score, reference) for score in of_each for reference in ("baseline", "control")}
     against = table.xs("baseline", level="reference")
     assert set(against["decided"]) == {scores.HIGHER} and (against["points_low"] > 0).all()
@@ -56,4 +56,4 @@ def test_one_training_of_each_arm_decides_no_score(tables, keep_runs):
     once = {place: table for place, table in tables.items() if place[1] == 0}
     parts = {"frozen": keep_runs(once, CLASSES, leak=False, external=False)}
     table = scores.scores_table(parts, comparison.answers(parts, ASKED), ASKED)
-    assert set(table["decided"]) == {scores.OPEN} and len(table) == 10
+    assert set(table["decided"]) == {scores.OPEN} and len(table) == 12

@@ -99,7 +99,7 @@ def _level_and_gain(
     found = {}
     for name, each in zip(names, (wrong, pairs), strict=True):
         if name == names[0] or arm != BASELINE:
-            difference = bootstrap.paired_bootstrap(each, classes, metric, draws=DRAWS)
+            difference = bootstrap.paired_bootstraps(each, classes, [metric], draws=DRAWS)[metric]
             ends = np.clip(difference.interval(), 0 if each is wrong else -1, 1)
             values = zip(("", "_low", "_high"), (difference.estimate, *ends), strict=True)
             found |= {name + end: 100 * value for end, value in values}
