@@ -10,6 +10,7 @@
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # also where it was called by sh
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+case "$PWD" in *[{}\<\>]*) echo "error: the folder $PWD has one of { } < > in its name: rename it" >&2; exit 1 ;; esac
 source scripts/environment.sh
 source scripts/together.sh
 

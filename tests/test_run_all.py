@@ -75,6 +75,13 @@ def test_a_project_that_cannot_be_written_to_is_named(project):
     assert done.returncode == 1 and done.stderr.startswith(f"error: {project} cannot be written to (by ")
 
 
+@pytest.mark.parametrize("odd", ["{x}", "<x>"])
+def test_a_folder_whose_name_snakemake_would_read_is_refused(project, odd):
+    folder = project.rename(project.with_name(odd))
+    done = subprocess.run([folder / "run_all.sh"], env=surroundings(folder), capture_output=True, text=True)
+    assert done.returncode == 1 and f"error: the folder {folder} has one of" in done.stderr
+
+
 @pytest.fixture
 def running(project):
     """The command at work: its Snakemake has started a training, which is told to end in vain."""
