@@ -19,7 +19,7 @@ def project(tmp_path):
     (folder / "bin").mkdir(parents=True)
     shutil.copy(paths.ROOT / "run_all.sh", folder)
     shutil.copytree(paths.ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    pretend(folder, "python", 'echo "$PYTHONPATH" >pythonpath')
+    pretend(folder, "python", 'echo "$PYTHONPATH" >pythonpath; locale charmap >charmap')
     pretend(folder, "snakemake", 'printf "%s\\n" "$PWD" "$@"')
     return folder
 
@@ -61,6 +61,12 @@ def test_the_command_may_be_called_through_a_link_and_by_sh(project, tmp_path):
 def test_packages_of_a_foreign_path_are_not_found(project):
     call(project, project / "run_all.sh")
     assert (project / "pythonpath").read_text() == "\n"
+
+
+def test_text_is_utf_8_under_any_locale(project, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "en_US.ISO-8859-1")
+    call(project, project / "run_all.sh")
+    assert (project / "charmap").read_text() == "UTF-8\n"
 
 
 def test_a_cluster_is_not_limited_by_the_machine_at_hand(project):
