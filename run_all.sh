@@ -13,6 +13,7 @@ for place in DATA_DIR DATA_MIRROR; do  # a relative one is meant from where the 
     case "${!place:-}" in "" | /* | "~"* | *://*) ;; *) export "$place=$PWD/${!place}" ;; esac
 done
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+case "$PWD" in *[{}\<\>]*) echo "error: the folder $PWD has one of { } < > in its name: rename it" >&2; exit 1 ;; esac
 source scripts/environment.sh
 source scripts/together.sh
 

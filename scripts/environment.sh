@@ -35,6 +35,7 @@ has_this_study() {  # PYTHON: not that of another checkout, from which .venv/ wa
 set_up_environment() {
     unset PYTHONPATH PYTHONHOME  # packages of others would stand before those of the lock
     export PYTHONNOUSERSITE=1 PYTHONUTF8=1
+    [ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8  # Python reads .pth files in it
     if [ -n "${CONDA_PREFIX:-}" ] && python -c 'import tensorflow, snakemake, papermill' 2>/dev/null; then
         has_this_study python || python -m pip install --quiet --no-deps --no-build-isolation -e .
     else

@@ -19,7 +19,7 @@ def project(tmp_path):
     (folder / "bin").mkdir(parents=True)
     shutil.copy(paths.ROOT / "run_all.sh", folder)
     shutil.copytree(paths.ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    pretend(folder, "python", 'echo "$PYTHONPATH" >pythonpath')
+    pretend(folder, "python", 'echo "$PYTHONPATH" >pythonpath; locale charmap >charmap')
     pretend(folder, "snakemake", 'printf "%s\\n" "$PWD" "$@"')
     return folder
 
@@ -63,6 +63,12 @@ def test_packages_of_a_foreign_path_are_not_found(project):
     assert (project / "pythonpath").read_text() == "\n"
 
 
+def test_text_is_utf_8_under_any_locale(project, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "en_US.ISO-8859-1")
+    call(project, project / "run_all.sh")
+    assert (project / "charmap").read_text() == "UTF-8\n"
+
+
 def test_a_cluster_is_not_limited_by_the_machine_at_hand(project):
     command = project / "run_all.sh"
     assert "--cores" in call(project, command, "demo")
@@ -73,6 +79,13 @@ def test_a_project_that_cannot_be_written_to_is_named(project):
     (project / ".run_all.lock").mkdir()
     done = subprocess.run([project / "run_all.sh"], env=surroundings(project), capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith(f"error: {project} cannot be written to (by ")
+
+
+@pytest.mark.parametrize("odd", ["{x}", "<x>"])
+def test_a_folder_whose_name_snakemake_would_read_is_refused(project, odd):
+    folder = project.rename(project.with_name(odd))
+    done = subprocess.run([folder / "run_all.sh"], env=surroundings(folder), capture_output=True, text=True)
+    assert done.returncode == 1 and f"error: the folder {folder} has one of" in done.stderr
 
 
 @pytest.fixture

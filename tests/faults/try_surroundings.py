@@ -36,7 +36,7 @@ def test_a_study_runs_in_odd_surroundings_and_ends_in_the_same_numbers(project, 
 
 
 def test_hostile_names_are_neither_executed_nor_pages(project):
-    own = project.folder / "own $(touch owned) <b>"
+    own = project.folder / "own $(touch owned) 'it'"
     own.mkdir()
     rows = []
     for number in range(60):

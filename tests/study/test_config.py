@@ -149,7 +149,8 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
             "unknown setting 'epoch'.*did you mean 'epochs'",
         ),
         ({"skip": [{"seed": [0, 1]}]}, r"mine\.yaml: no run is left"),
-        ({"datasets": ["/a/{b}"]}, r"/a/{b} has a brace in its name"),
+        ({"datasets": ["/a/{b}"]}, r"'/a/{b}' has '{' in its name: rename the folder"),
+        ({"datasets": ["/a/<b>"]}, r"'/a/<b>' has '<' in its name: rename the folder"),
         (
             {"parts": {name: {"about": "x", "datasets": [f"/{name}/photos"]} for name in "pq"}},
             r"the datasets /p/photos and /q/photos have one name",

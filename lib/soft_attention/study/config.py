@@ -479,8 +479,8 @@ def _check_names(datasets: Iterable[str], path: Path) -> None:
         name = Path(dataset).name
         if name in folders:
             raise StudyError(f"{path}: the datasets {folders[name]} and {dataset} have one name: rename a folder")
-        if set(name) & set("{}"):
-            raise StudyError(f"{path}: the dataset {dataset} has a brace in its name: rename the folder")
+        if odd := [letter for letter in name if letter in "{}<>\n"]:
+            raise StudyError(f"{path}: the dataset {dataset!r} has {odd[0]!r} in its name: rename the folder")
         folders[name] = dataset
 
 
