@@ -28,9 +28,14 @@ def rewrite(file: Path, change) -> None:
         file.write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
 
 
+def sourced(values: dict) -> dict:
+    """A record in which `source` says where the pixels come from, as `images` did."""
+    return {"source" if key == "images" and isinstance(value, str) else key: value for key, value in values.items()}
+
+
 def record(values: dict) -> dict:
     """A data record, whose splits name their protocol."""
-    return values | {"splits": [audit | {"split": renamed(audit["split"])} for audit in values["splits"]]}
+    return sourced(values) | {"splits": [audit | {"split": renamed(audit["split"])} for audit in values["splits"]]}
 
 
 def main(results: Path) -> None:
@@ -39,6 +44,9 @@ def main(results: Path) -> None:
             (results / old).rename(results / new)
     for file in sorted(results.glob("*/data/*.json")):
         rewrite(file, record)
+    for name in ("environment", "attention"):
+        for file in sorted(results.glob(f"*/runs/**/{name}.json")):
+            rewrite(file, sourced)
     for file in sorted(results.glob("*/runs/**/params.json")):
         rewrite(file, renamed)
         place = file.parents[3]  # .../PROTOCOL/BACKBONE/ARM/seed-S-fold-F/params.json

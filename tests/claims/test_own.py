@@ -35,7 +35,7 @@ def answer(backbone="vgg16", verdict="undecided"):
         "images": 828,
         "lesions": 828,
         "seeds": 1,
-        "scale_at_most_0": "",
+        "gamma_at_most_0": "",
     }
     return pd.DataFrame([row | numbers | {"verdict": verdict}])
 

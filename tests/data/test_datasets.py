@@ -88,20 +88,20 @@ def test_ham10000_table(ham, tmp_path):
     assert table["lesion_id"].tolist() == ["L1", "L1", "L2", "L3"]
     assert table["mask_path"].notna().tolist() == [True, False, False, False]
     assert all(Image.open(path).size == (30, 20) for path in table["image_path"])
-    assert dataset.images == "mirror (30x20 px)"
+    assert dataset.source == "mirror (30x20 px)"
     assert dataset.classes == ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 
 
 def test_files_with_the_official_checksums_are_official_wherever_they_lie(ham, tmp_path, monkeypatch):
     monkeypatch.setattr("soft_attention.data.fetch.source.is_official", lambda *_: True)
-    assert load_dataset("ham10000", tmp_path / "data", ham).images == "official"
+    assert load_dataset("ham10000", tmp_path / "data", ham).source == "official"
 
 
 def test_a_mirror_of_several_sizes_says_so(ham, tmp_path):
     write_zip(ham / "HAM10000_images_part_2.zip", ["I3", "I4"], size=(40, 20))
     list_sums(ham)
     dataset = load_dataset("ham10000", tmp_path / "data", ham)
-    assert dataset.images == "mirror (images of several sizes)"
+    assert dataset.source == "mirror (images of several sizes)"
 
 
 def test_a_mirror_whose_images_are_no_images(ham, tmp_path):
@@ -131,7 +131,7 @@ def test_another_source_does_not_mix_with_the_images_of_before(ham, tmp_path):
         write_zip(ham / f"HAM10000_images_part_{part}.zip", ids, size=(60, 40))
     list_sums(ham)
     after = load_dataset("ham10000", tmp_path / "data", ham)
-    assert (before.images, after.images) == ("mirror (30x20 px)", "mirror (60x40 px)")
+    assert (before.source, after.source) == ("mirror (30x20 px)", "mirror (60x40 px)")
     assert {Image.open(path).size for path in after.table["image_path"]} == {(60, 40)}
     assert before.manifest_hash == after.manifest_hash
 
@@ -217,7 +217,7 @@ def test_the_same_files_without_a_list_are_an_own_copy(ham, tmp_path):
     (ham / "SHA256SUMS").unlink()
     (ham / "HAM10000_metadata.csv").rename(ham / "HAM10000_metadata")
     dataset = load_dataset("ham10000", tmp_path / "data", ham)
-    assert dataset.images == "own copy (30x20 px)"
+    assert dataset.source == "own copy (30x20 px)"
     assert len(dataset.table) == 4
 
 
@@ -310,7 +310,7 @@ def test_isic2017_as_an_own_copy_beside_other_images(isic2017, tmp_path):
     (isic2017 / "ISIC-2017_Test_v2_Data.zip").unlink()
     write_zip(isic2017 / "other.zip", ["ISIC_0024306"])
     dataset = load_dataset("isic2017", tmp_path / "data", isic2017)
-    assert (len(dataset.table), dataset.images) == (9, "own copy (30x20 px)")
+    assert (len(dataset.table), dataset.source) == (9, "own copy (30x20 px)")
 
 
 # Generated
@@ -329,7 +329,7 @@ def test_generated(name, tmp_path, monkeypatch):
     dataset = load_dataset(name, tmp_path)
     info = CATALOG[name]
     assert asked == [(tmp_path / name, info.classes, info.lesions, 0)]
-    assert dataset.images == "generated"
+    assert dataset.source == "generated"
     assert dataset.table["image_id"].tolist() == ["a", "b"]
 
 

@@ -83,7 +83,7 @@ def test_isic2017(isic2017):
 
 def test_the_pixels_are_described(ham10000, isic2017):
     for dataset in (ham10000, isic2017):
-        assert dataset.images == "official" or dataset.images.startswith(("mirror (", "own copy ("))
+        assert dataset.source == "official" or dataset.source.startswith(("mirror (", "own copy ("))
 
 
 def test_a_second_load_is_fast(ham10000, mirror, data_dir):

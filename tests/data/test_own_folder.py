@@ -29,7 +29,7 @@ def own(tmp_path):
 
 def test_own_folder(own):
     dataset = load_dataset(own)
-    assert (dataset.name, dataset.images, dataset.classes) == ("clinic", "own", ("a", "b"))
+    assert (dataset.name, dataset.source, dataset.classes) == ("clinic", "own", ("a", "b"))
     assert dataset.table["image_path"].tolist() == [str(own / n) for n in ("001.jpg", "002.JPEG", "003.png")]
     assert dataset.table["lesion_id"].tolist() == ["x", "x", "y"]
     assert dataset.table["room"].tolist() == [1, 2, 3]

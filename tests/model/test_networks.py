@@ -6,7 +6,7 @@ import pytest
 
 from soft_attention.errors import StudyError
 from soft_attention.model.backbones import ARCHITECTURES
-from soft_attention.model.networks import FEATURES, attention_maps, attention_unit, build_network, learned_scale
+from soft_attention.model.networks import FEATURES, attention_maps, attention_unit, build_network, learned_gamma
 from soft_attention.report.tables import published_networks
 from soft_attention.vocabulary import ARMS, BACKBONES
 
@@ -165,16 +165,16 @@ def test_attention_maps_sum_to_one(arm):
 
 def test_a_scale_of_zero_or_less_silences_the_arm_paper_and_no_other_arm_has_one():
     network = build_network("mobilenet", "paper", 7, image_size=64)
-    assert learned_scale(network) == pytest.approx(0.01)
+    assert learned_gamma(network) == pytest.approx(0.01)
     images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
     attended = keras.Model(network.input, attention_unit(network).output)
     outputs = {}
     for scale in (0.01, -0.01):
         attention_unit(network).gamma.assign(scale)
-        assert learned_scale(network) == pytest.approx(scale)
+        assert learned_gamma(network) == pytest.approx(scale)
         outputs[scale] = np.maximum(np.asarray(keras.tree.flatten(attended(images))[0]), 0)
     assert outputs[0.01].max() > 0 and outputs[-0.01].max() == 0
-    assert {learned_scale(build_network("mobilenet", arm, 7, image_size=64)) for arm in ARMS if arm != "paper"} == {
+    assert {learned_gamma(build_network("mobilenet", arm, 7, image_size=64)) for arm in ARMS if arm != "paper"} == {
         None
     }
 

@@ -114,10 +114,10 @@ def test_verdicts_are_for_reading(make_runs, analysis):
 
 
 def test_remarks_name_what_a_verdict_leaves_open():
-    row = {"verdict": "better", "low": 0.005, "high": 0.05, "margin": 0.02, "scale_at_most_0": "", "seeds": 2}
+    row = {"verdict": "better", "low": 0.005, "high": 0.05, "margin": 0.02, "gamma_at_most_0": "", "seeds": 2}
     said = [
         comparison.remarks(pd.Series(row | changed))
-        for changed in ({}, {"low": 0.021}, {"verdict": "equivalent"}, {"scale_at_most_0": "5 of 5"}, {"seeds": 1})
+        for changed in ({}, {"low": 0.021}, {"verdict": "equivalent"}, {"gamma_at_most_0": "5 of 5"}, {"seeds": 1})
     ]
     of_size = ["size open"]
     trained = ["for these training images"]
@@ -128,12 +128,12 @@ def test_a_unit_whose_scale_fell_below_zero_is_named(make_runs, analysis):
     runs = make_runs(arms={"baseline": 0.5, "paper": 0.4, "released": 0.6}, gamma=None)
     runs.loc[runs["arm"] == "paper", "gamma"] = [-0.1, -0.3, 0.0, 0.2]
     table = comparison.comparisons_table(runs, CLASSES, analysis).set_index(["arm", "metric"])
-    assert table.loc[("paper", "accuracy"), "scale_at_most_0"] == "3 of 4"
-    assert table.loc[("released", "accuracy"), "scale_at_most_0"] == ""
+    assert table.loc[("paper", "accuracy"), "gamma_at_most_0"] == "3 of 4"
+    assert table.loc[("released", "accuracy"), "gamma_at_most_0"] == ""
     rows = list(comparison.comparisons_table(runs, CLASSES, analysis).itertuples())
     said = [comparison.finding(row).endswith("ended at or below 0 in 3 of 4 runs.") for row in rows]
     assert said == [row.arm == "paper" for row in rows]
-    (scales,) = comparison.scale_table({"frozen": runs}).to_dict("records")
+    (scales,) = comparison.gamma_table({"frozen": runs}).to_dict("records")
     assert scales == {
         "part": "frozen",
         "backbone": "mobilenet",
@@ -143,7 +143,7 @@ def test_a_unit_whose_scale_fell_below_zero_is_named(make_runs, analysis):
         "largest": 0.2,
         "at_most_0": 3,
     }
-    assert comparison.scale_table({"frozen": runs[runs["arm"] == "released"]}).empty
+    assert comparison.gamma_table({"frozen": runs[runs["arm"] == "released"]}).empty
 
 
 def test_melanoma_gains_are_paired_and_counted_by_seed(make_runs):

@@ -92,7 +92,7 @@ def test_a_kept_run_without_its_network_says_what_to_do(finished):
         record.load_network(finished)
 
 
-def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished):
+def test_the_learned_gamma_of_the_unit_is_kept(run, dataset, finished):
     metrics = files.read_json(finished / "metrics.json")
     assert metrics["gamma"] is None
     unit = SoftAttention(2, "paper", gamma_start=-0.25)

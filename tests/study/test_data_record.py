@@ -7,8 +7,8 @@ from soft_attention.errors import StudyError
 from soft_attention.study import stages
 from soft_attention.study.config import Study
 from soft_attention.study.data_record import (
-    check_images,
     check_pixels,
+    check_source,
     check_split,
     record_file,
     recorded_splits,
@@ -26,7 +26,7 @@ def results(tmp_path, monkeypatch):
 
 def record(**hashes):
     audits = [{"split": {"first": FIRST, "second": SECOND}[name], "sha256": sha} for name, sha in hashes.items()]
-    return {"dataset": "toy", "images": "official", "splits": audits}
+    return {"dataset": "toy", "source": "official", "splits": audits}
 
 
 def test_a_split_that_is_not_the_recorded_one_is_an_error():
@@ -48,15 +48,15 @@ def test_a_new_split_is_added_and_a_changed_one_is_not_written_over():
 
 
 def test_runs_on_other_images_do_not_join_those_that_were_recorded():
-    check_images("mine", "toy", "mirror (300x225 px)")
+    check_source("mine", "toy", "mirror (300x225 px)")
     write_record("mine", record(first="abc"))
-    check_images("mine", "toy", "official")
+    check_source("mine", "toy", "official")
     with pytest.raises(
         StudyError, match=r"mine on toy used other images \(official\) than .*\(mirror \(300x225 px\)\)"
     ):
-        check_images("mine", "toy", "mirror (300x225 px)")
+        check_source("mine", "toy", "mirror (300x225 px)")
     with pytest.raises(StudyError, match="DATA_MIRROR"):
-        write_record("mine", record(second="xyz") | {"images": "mirror (300x225 px)"})
+        write_record("mine", record(second="xyz") | {"source": "mirror (300x225 px)"})
     assert [audit["sha256"] for audit in recorded_splits("mine", "toy")] == ["abc"]
 
 
@@ -95,7 +95,7 @@ def test_the_data_stage_is_done_again_when_the_study_has_splits_that_are_not_rec
         study.name,
         {
             "dataset": "synthetic",
-            "images": "generated",
+            "source": "generated",
             "splits": [{"split": dict(study.runs()[0].split), "sha256": "abc"}],
         },
     )

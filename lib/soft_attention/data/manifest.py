@@ -26,7 +26,8 @@ class Dataset:
         table: one row per image, sorted by image_id: image_id, label, lesion_id, image_path,
             mask_path (missing allowed), then the columns of the source.
         classes: the labels in the order used everywhere.
-        images: what the pixels are: "official", "mirror (300x225 px)", "generated" or "own".
+        source: where the pixels come from: "official", "mirror (300x225 px)", "own copy (600x450 px)",
+            "generated" or "own".
         external: an outside test set with the same columns, or None. It is given as a table or as
             a function that gets it when it is first asked for, so that training needs no download.
         manifest_hash: SHA-256 over the sorted rows image_id, label, lesion_id.
@@ -38,17 +39,17 @@ class Dataset:
         name: str,
         table: pd.DataFrame,
         classes: tuple[str, ...],
-        images: str,
+        source: str,
         external: pd.DataFrame | Callable[[], pd.DataFrame] | None = None,
         warnings: Iterable[str] = (),
     ):
-        self.name, self.table, self.classes, self.images = name, table, tuple(classes), images
+        self.name, self.table, self.classes, self.source = name, table, tuple(classes), source
         self.warnings, self._external = tuple(warnings), external
 
     def __repr__(self) -> str:
         lesions = self.table["lesion_id"].nunique()
         return (
-            f"Dataset({self.name}: {len(self.table):,} images ({self.images}) of {lesions:,} "
+            f"Dataset({self.name}: {len(self.table):,} images ({self.source}) of {lesions:,} "
             f"lesions, classes {', '.join(self.classes)})"
         )
 

@@ -127,7 +127,7 @@ def attention_unit(network: keras.Model) -> Unit:
     raise ValueError(f"{network.name} has no attention to look at: choose a run of the arm {with_maps}")
 
 
-def learned_scale(network: keras.Model) -> float | None:
+def learned_gamma(network: keras.Model) -> float | None:
     """The scale gamma of the unit of the arm `paper`; None in the other arms, which have none.
 
     Where the features are not negative, as behind a ReLU, a gamma of 0 or less silences the attention: the ReLU of the

@@ -76,7 +76,7 @@ def comparisons_table(
 
     Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
     difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict,
-    scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none; and, of
+    gamma_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none; and, of
     one comparison by itself, the standard error, within_margin (the share of the draws that are within ±margin),
     detectable (the difference that is found with 80 %, uncorrected), and verdict_at_half, were the margin half of it.
     Every lesion counts the same (see `bootstrap.paired_bootstraps`). One training of each arm decides nothing, whatever
@@ -84,7 +84,7 @@ def comparisons_table(
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
     by_place = dict(compared(runs, analysis))
-    scales = {place: _scale_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in by_place.items()}
+    scales = {place: _gamma_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in by_place.items()}
 
     def differences(place: tuple[str, str, str]) -> dict:
         pairs = pairs_of_arms(by_place[place], *place[1:], name)
@@ -108,7 +108,7 @@ def comparisons_table(
             names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
             numbers = _numbers(difference, margin, p_value, p_equivalence[0])
             precision = _precision(difference, margin, p_value, p_equivalence[1])
-            rows.append(names | numbers | {"scale_at_most_0": scales[place[:-1]]} | precision)
+            rows.append(names | numbers | {"gamma_at_most_0": scales[place[:-1]]} | precision)
     return pd.DataFrame(rows)
 
 
@@ -252,11 +252,11 @@ def reliability_curves(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 
 
-def scale_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def gamma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The learned scale of the arm `paper` after training.
 
     Columns: part, backbone, runs; its least, mean and largest value; at_most_0, the runs in which it ended there. Where
-    no feature is negative, nothing of the attended ones is then left (see `networks.learned_scale`).
+    no feature is negative, nothing of the attended ones is then left (see `networks.learned_gamma`).
     """
     rows = []
     for name, part in parts.items():
@@ -326,8 +326,8 @@ def remarks(row) -> list[str]:
         found.append("size open")
     if row.verdict == EQUIVALENT:
         found.append("for these training images")
-    if row.scale_at_most_0:
-        found.append(f"unit silent in {row.scale_at_most_0} runs")
+    if row.gamma_at_most_0:
+        found.append(f"unit silent in {row.gamma_at_most_0} runs")
     if row.seeds == 1:
         found.append("one training each")
     return found
@@ -339,7 +339,7 @@ def finding(row) -> str:
     points = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high, unit=" points")
     rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
     differs = f"{METRICS[row.metric].label.capitalize()} differs by {points}, {rests_on}"
-    at_most_0 = row.scale_at_most_0
+    at_most_0 = row.gamma_at_most_0
     scale = f" The learned scale of its unit ended at or below 0 in {at_most_0} runs." if at_most_0 else ""
     trained = " for these training images" if row.verdict == EQUIVALENT else ""
     return f"{row.arm} against {row.reference}: {row.verdict}{trained}. {differs}.{scale}"
@@ -373,7 +373,7 @@ def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> p
     return one[["image_id", "lesion_id", "seed"]].assign(gain=np.concatenate(gain))
 
 
-def _scale_at_most_0(runs: pd.DataFrame) -> str:
+def _gamma_at_most_0(runs: pd.DataFrame) -> str:
     scales = runs["gamma"].dropna() if "gamma" in runs else ()
     count = sum(scale <= 0 for scale in scales)
     return f"{count} of {len(scales)}" if count else ""

@@ -37,9 +37,9 @@ SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
         "Every comparison, with p-values; 95 % intervals over lesions and trainings", "report.comparison.answers"
     ),
     "preferred": Table("In how many runs validation images prefer which part", "report.comparison.preferences"),
-    "scales": Table(
-        "The learned scale of the arm paper after training, and in how many runs it is at most 0",
-        "report.comparison.scale_table",
+    "gamma": Table(
+        "Gamma, the learned scale of the arm paper, after training, and in how many runs it is at most 0",
+        "report.comparison.gamma_table",
     ),
     "overview": Table("Finished runs, and their scale", "report.tables.overview"),
     "claims": Table("Our results on the paper's claims", "claims.examined.examined_claims"),

@@ -101,7 +101,7 @@ def load_attention(plan: Study) -> pd.DataFrame:
     rows = []
     for folder in _finished(plan, "attention.json"):
         found = read_json(folder / "attention.json")
-        place = _place(_run(folder)) | {name: found[name] for name in ("images", "perturbed_images")}
+        place = _place(_run(folder)) | {name: found[name] for name in ("source", "perturbed_images")}
         place["folder"] = folder
         ranks = {f"rank_{name}": value for name, value in found["rank_correlation_with_random"].items()}
         of_attention = ranks | {"head_correlation": found["head_correlation"], "mean_map": np.array(found["mean_map"])}
@@ -162,7 +162,7 @@ def _place(run: Run) -> dict[str, Any]:
 
 def _run_row(folder: Path) -> dict[str, Any]:
     run, facts, stored = _run(folder), read_json(folder / "environment.json"), read_json(folder / "metrics.json")
-    found = {key: facts[key] for key in ("images", "training_seconds", "peak_memory_mib")}
+    found = {key: facts[key] for key in ("source", "training_seconds", "peak_memory_mib")}
     found |= {"scale": run.scale, "leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
     found |= {"folder": folder, "intervals": stored["intervals"], "gamma": stored.get("gamma")}
     return _place(run) | found | scores(folder, stored["classes"])

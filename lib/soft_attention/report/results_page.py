@@ -57,7 +57,7 @@ def main_result(study: str = STUDY) -> str:
         *_ledger_lines(parts),
         "Share of the map's weight that falls on the lesion:",
         "",
-        *_attention_lines(load_attention(plan), comparison.scale_table(parts)),
+        *_attention_lines(load_attention(plan), comparison.gamma_table(parts)),
     ]
     return "\n".join(lines)
 
@@ -198,7 +198,7 @@ def _scale(part: pd.DataFrame) -> str:
     balanced = part[part["arm"] == BASELINE]["balanced_accuracy"].mean()
     return (
         f"{first.dataset}, {BACKBONES[first.backbone].title}, {first.scale}; protocol {first.protocol}{chosen}, "
-        f"{trainings}; images: {first.images}; baseline {balanced:.3f}"
+        f"{trainings}; source: {first.source}; baseline {balanced:.3f}"
     )
 
 

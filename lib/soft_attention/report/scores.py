@@ -28,8 +28,8 @@ def scores_table(
 
     Args:
         parts, answers: from `load.by_part` and `comparison.answers`. What has a margin is taken from the answers; the
-            other metrics that rest on calls, where every lesion counts the same, and the AUC of melanoma, where every image
-            does, are computed here.
+            others, where every lesion counts the same, and the AUC of melanoma, where every image does, are computed
+            here.
     """
     rows = []
     for name, table in answers.items():

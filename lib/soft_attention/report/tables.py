@@ -43,7 +43,7 @@ def comparison_note(dataset: str, protocol: str, leak: bool = False) -> str:
 
 def overview(runs: pd.DataFrame) -> pd.DataFrame:
     """Backbones, arms and runs of each dataset, protocol and scale, and the images tested per run (mean)."""
-    keys = ["part", "dataset", "protocol", "images", "scale"]
+    keys = ["part", "dataset", "protocol", "source", "scale"]
     counts = {"backbones": ("backbone", "nunique"), "arms": ("arm", "nunique"), "runs": ("seed", "size")}
     table = runs.groupby(keys, as_index=False, sort=False).agg(**counts, test_images=("n_images", "mean"))
     return table.assign(test_images=table["test_images"].round().astype(int))

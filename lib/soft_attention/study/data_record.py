@@ -30,11 +30,11 @@ def is_recorded(study: Study, dataset: str) -> bool:
     return all(dict(run.split) in recorded for run in study.runs() if run.dataset == dataset)
 
 
-def check_images(study: str, dataset: str, images: str) -> None:
-    """StudyError if the record says that other `images` were used, say those of a mirror and not the official ones."""
-    if (recorded := _recorded(study, dataset, "images", images)) != images:
+def check_source(study: str, dataset: str, source: str) -> None:
+    """StudyError if the record says that another `source` was used, say those of a mirror and not the official ones."""
+    if (recorded := _recorded(study, dataset, "source", source)) != source:
         raise StudyError(
-            f"the runs of the study {study} on {dataset} used other images ({recorded}) than are here now ({images}), "
+            f"the runs of the study {study} on {dataset} used other images ({recorded}) than are here now ({source}), "
             "and do not belong into one table with runs on these: give the same images (DATA_MIRROR), or remove "
             f"{paths.RESULTS / study} to make every run on the new ones"
         )
@@ -76,7 +76,7 @@ def write_record(study: str, record: Mapping[str, Any]) -> None:
     """
     dataset, audits = record["dataset"], list(record["splits"])
     if study != "smoke":
-        check_images(study, dataset, record["images"])
+        check_source(study, dataset, record["source"])
         check_pixels(study, dataset, record.get("pixel_sha256", {}))
         for audit in audits:
             check_split(study, dataset, audit["split"], audit["sha256"])
