@@ -32,6 +32,7 @@ class Table:
 
 
 SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
+    "gains": Table("What each arm gains over the baseline, in points", "report.gained.gains_table", 2, 1),
     "verdicts": Table("The verdicts: points, with 95 % intervals", "report.comparison.verdicts", 2, 1),
     "comparisons": Table(
         "Every comparison, with p-values; 95 % intervals over lesions and trainings", "report.comparison.answers"
@@ -46,11 +47,18 @@ SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
     "networks": Table("Scores of the networks, every image counting the same", "report.tables.networks_table"),
     "gain": Table("Mean difference from the baseline, every image counting the same", "report.tables.attention_gain"),
     "tests": Table("The same differences by the corrected t-test over runs", "report.comparison.tests_table"),
+    "across": Table("Parts that differ in one setting, compared", "report.comparison.across_table"),
+    "scores": Table("Every score by the comparisons of the endpoint, in points", "report.scores.scores_table", 2, 1),
+    "over-parts": Table("Every comparison, and its mean over the parts, in points", "report.overall.over_parts", 2, 1),
+    "equivalences": Table(
+        "What is equivalent for these training images, and whether it is for others", "report.overall.equivalences"
+    ),
     "external": Table("ISIC 2018 Task 3 test set, means over the runs", "report.comparison.external_table"),
     "external-comparisons": Table("Differences on the outside test set", "report.comparison.answers"),
     "melanoma": Table(
         "Melanoma told from the rest: AUC, and what an arm gains over the baseline", "report.comparison.melanoma_table"
     ),
+    "subgroups": Table("Scores and gains by group of patients, in points", "report.subgroups.subgroups_table", 2, 1),
     "per-class": Table("Precision, recall and AUC of each class", "report.tables.per_class_table"),
     "tasks": Table("The two tasks of ISIC-2017", "report.tables.isic2017_table"),
     "calibration": Table("Calibration, before and after a temperature", "report.comparison.calibration_table"),

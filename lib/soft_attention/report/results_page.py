@@ -64,10 +64,12 @@ def main_result(study: str = STUDY) -> str:
 
 def headline(study: str = HEADLINE_STUDY, names: Sequence[str] = HEADLINE_PARTS) -> str:
     """`gained.headline` of a study's kept tables as a list in Markdown, whatever of it has run."""
-    plan, summary = Study.load(study), paths.RESULTS / study / "summary"
-    kept = {name: summary / f"comparisons-{name}.csv" for name in names}
-    answers = {name: pd.read_csv(file) for name, file in kept.items() if file.exists()}
-    waiting = unfinished(plan, by_part(load_runs(plan))) if answers else []
+    plan, file = Study.load(study), paths.RESULTS / study / "summary" / "comparisons.csv"
+    kept = pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame({"part": []})
+    answers = {name: rows for name, rows in kept.groupby("part", sort=False) if name in names}
+    if not answers:
+        return f"- What there was to gain at most is not known yet: the study `{study}` has not run."
+    waiting = unfinished(plan, by_part(load_runs(plan)))
     return "\n".join(f"- {sentence}" for sentence in gained.headline(answers, plan.analysis, names, waiting))
 
 
