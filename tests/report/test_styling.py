@@ -61,3 +61,8 @@ def test_columns_that_say_nothing_are_left_out():
 def test_words_stand_left_and_numbers_right():
     page = styling.styled(pd.DataFrame({"arm": ["paper"], "auc": [0.5]})).to_html()
     assert 'class="data row0 col0 text"' in page and 'class="data row0 col1"' in page
+
+
+def test_what_people_call_their_classes_is_shown_and_not_run():
+    page = styling.styled(pd.DataFrame({"class": ["<img src=x onerror=alert(1)>"], "<b>": [1]})).to_html()
+    assert "<img" not in page and "<b>" not in page and "&lt;img src=x onerror=alert(1)&gt;" in page
