@@ -74,3 +74,8 @@ def test_a_difference_with_its_ends_and_a_table_in_markdown():
         "| a | b |",
         "| c | d |",
     ]
+
+
+def test_what_people_call_their_classes_is_shown_and_not_run():
+    page = styling.styled(pd.DataFrame({"class": ["<img src=x onerror=alert(1)>"], "<b>": [1]})).to_html()
+    assert "<img" not in page and "<b>" not in page and "&lt;img src=x onerror=alert(1)&gt;" in page

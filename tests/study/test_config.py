@@ -191,6 +191,7 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
         (setting(class_weights={"mel": float("nan")}), r"class_weights\.mel: .*finite number, not nan"),
         (setting(adam_epsilon=float("inf")), "adam_epsilon: .*finite number, not inf"),
         ({"seeds": [2**32]}, r"seeds\.0: .*less than or equal to 2147483647, not 4294967296"),
+        ({"about": "<img src=x onerror=alert(1)>"}, "about: String should match pattern.*not '<img src=x"),
         (setting(weights="None"), "weights: 'None' would be the name of a file: write null"),
         (setting(weights="ImageNet"), "weights: 'ImageNet' would be the name of a file: write imagenet"),
         (setting(weights="~/w"), "weights: there is no file /.*/w: give null"),

@@ -39,7 +39,8 @@ def styled(table: pd.DataFrame, digits: int = 3) -> Styler:
     marks = pd.DataFrame([["text" if word else "" for word in words]] * len(table), shown.index, shown.columns)
     headings = [{"selector": f"th.col{place}", "props": "text-align: left"} for place, word in enumerate(words) if word]
     name = f"{crc32(shown.to_csv().encode()):08x}"  # by default random: a kept report would change with every making
-    return shown.style.set_uuid(name).hide(axis="index").set_td_classes(marks).set_table_styles(headings)
+    page = shown.style.format(escape="html").format_index(escape="html", axis="columns")  # classes have people's names
+    return page.set_uuid(name).hide(axis="index").set_td_classes(marks).set_table_styles(headings)
 
 
 def interval(value: float, low: float, high: float, digits: int = 1, unit: str = "") -> str:

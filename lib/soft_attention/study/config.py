@@ -37,6 +37,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 HalfAtMost = Annotated[float, Field(gt=0, le=0.5)]
 Images = Annotated[int, Field(ge=1, le=1_000_000)]
 Weight = Annotated[float, Field(gt=0, le=1_000_000)]
+PlainText = Annotated[str, Field(pattern="^[^<>]*$")]  # it stands in the report, which is a page
 
 
 class _Strict(BaseModel):
@@ -309,7 +310,7 @@ class GridException(_Strict):
 class Part(_Strict):
     """What one part of a study changes: lists of its grid, and settings."""
 
-    about: str = Field(..., description="what this part measures")
+    about: PlainText = Field(..., description="what this part measures")
     datasets: list[str] | None = Field(None, min_length=1)
     backbones: list[str] | None = Field(None, min_length=1)
     arms: list[str] | None = Field(None, min_length=1)
@@ -368,7 +369,7 @@ class Study(_Strict):
     """A grid of runs: one file in `params/`."""
 
     name: str
-    about: str = Field(..., description="one sentence: what it is for, what it costs")
+    about: PlainText = Field(..., description="one sentence: what it is for, what it costs")
     datasets: list[str] = Field(..., min_length=1)
     backbones: list[str] = Field(..., min_length=1)
     arms: list[str] = Field(..., min_length=1)

@@ -42,6 +42,7 @@ PAGE = """\
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block html_head_css -%}
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <style>
 body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
 .jp-RenderedHTMLCommon :is(td, th) { text-align: right; vertical-align: top; padding: 0.3em 0.5em; }
@@ -147,7 +148,10 @@ def summary(study: Study) -> Path:
 
 
 def html_page(notebook: Path) -> str:
-    """A notebook as one HTML page without code, that needs no network: figures are embedded, no scripts are linked."""
+    """A notebook as one HTML page without code, that needs no network: figures are embedded, no scripts are linked.
+
+    Nor may a browser run or fetch any: names of classes, say, are those that some other person has given.
+    """
     exporter = HTMLExporter(
         raw_template=PAGE,
         exclude_input=True,
