@@ -1,5 +1,7 @@
 """The record of a dataset: a split that was recorded stays what it was, one that is new is added."""
 
+import json
+
 import pytest
 
 from soft_attention import paths
@@ -10,6 +12,7 @@ from soft_attention.study.data_record import (
     check_pixels,
     check_source,
     check_split,
+    data_warnings,
     record_file,
     recorded_splits,
     write_record,
@@ -103,3 +106,11 @@ def test_the_data_stage_is_done_again_when_the_study_has_splits_that_are_not_rec
     assert not asked
     stages.data(study.model_copy(update={"seeds": [0, 1]}), "synthetic")
     assert [split["seed"] for split in asked[0]["splits"]] == [0, 1]
+
+
+def test_what_to_know_of_the_data_is_read_from_every_record(tmp_path):
+    assert data_warnings("mine") == []
+    for name, found in (("a", ["two images are alike"]), ("b", [])):
+        (tmp_path / "mine" / "data").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / "data" / f"{name}.json").write_text(json.dumps({"dataset": name, "warnings": found}))
+    assert data_warnings("mine") == ["a: two images are alike"]

@@ -30,6 +30,12 @@ def is_recorded(study: Study, dataset: str) -> bool:
     return all(dict(run.split) in recorded for run in study.runs() if run.dataset == dataset)
 
 
+def data_warnings(study: str) -> list[str]:
+    """What a reader must know of the data of a study, a sentence each, as its data stages recorded it."""
+    records = [read_json(file) for file in sorted((paths.RESULTS / study / "data").glob("*.json"))]
+    return [f"{record['dataset']}: {warning}" for record in records for warning in record.get("warnings", [])]
+
+
 def check_source(study: str, dataset: str, source: str) -> None:
     """StudyError if the record says that another `source` was used, say those of a mirror and not the official ones."""
     if (recorded := _recorded(study, dataset, "source", source)) != source:
