@@ -2,13 +2,16 @@
 # Runs a study, end to end:  ./run_all.sh [STUDY] [options for snakemake]
 #
 #   ./run_all.sh                 the demo study: generated images, no network data, no GPU
-#   ./run_all.sh demo -n         only show the plan (released -n: with the authors' hours on a GPU)
+#   ./run_all.sh demo -n         only show the plan (recipe -n: with the authors' hours on a GPU)
 #   ./run_all.sh cpu             real images, a small network (DATA_MIRROR=folder-or-URL for a mirror of the data)
-#   ./run_all.sh released        the authors' recipe; needs a GPU
+#   ./run_all.sh recipe          the authors' recipe; needs a GPU
 #
 # Running it again does only what is missing; a run that was killed goes on after its last epoch.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # also where it was called by sh
 set -euo pipefail
+for place in DATA_DIR DATA_MIRROR; do  # a relative one is meant from where the command is given
+    case "${!place:-}" in "" | /* | "~"* | *://*) ;; *) export "$place=$PWD/${!place}" ;; esac
+done
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 case "$PWD" in *[{}\<\>]*) echo "error: the folder $PWD has one of { } < > in its name: rename it" >&2; exit 1 ;; esac
 source scripts/environment.sh

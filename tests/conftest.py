@@ -1,26 +1,32 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests: folders that are not in the repository, each named by an environment variable."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+
+def folder(variable: str, holds: str, what: str) -> Path:
+    """The folder that an environment variable names; the test is skipped, with a reason, where it is not there."""
+    place = Path(os.environ.get(variable) or "not set")
+    if not (place / holds).exists():
+        pytest.skip(f"no {what}: set {variable}")
+    return place
 
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
-    """A folder with the official files of HAM10000 and ISIC 2017 (see README, 'Real data')."""
-    folder = Path(os.environ.get("DATA_MIRROR") or ROOT.parent / "shared" / "data")
-    if not (folder / "HAM10000_metadata.csv").exists():
-        pytest.skip("no mirror of the real images: set DATA_MIRROR to a folder with the official files")
-    return folder
+    """A folder with the official files of HAM10000 and ISIC 2017 (see docs/data.md)."""
+    return folder("DATA_MIRROR", "HAM10000_metadata.csv", "mirror of the real images")
 
 
 @pytest.fixture(scope="session")
 def facts() -> Path:
     """A folder with the collected facts that the published numbers were copied from."""
-    folder = ROOT.parent / "shared" / "facts"
-    if not (folder / "published_networks.csv").exists():
-        pytest.skip("the collected facts that these numbers were copied from are not beside the repository")
-    return folder
+    return folder("STUDY_FACTS", "published_networks.csv", "collected facts")
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """A folder with small inputs from the field, each of which stands for a kind of trouble."""
+    return folder("STUDY_CASES", "README.md", "inputs from the field")

@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from soft_attention import paths
 from soft_attention.data.catalog import HAM10000, ISIC2017
 from soft_attention.published import NETWORK, published
-from soft_attention.run.batches import released_class_totals
+from soft_attention.run.batches import authors_class_totals
 from soft_attention.study.config import Study
 
 FILES = sorted((paths.PARAMS / "published").glob("*.csv"))
@@ -138,15 +138,15 @@ def test_peers_scores_belong_to_a_peer_and_fit_their_counts():
 # --- the recipe as we run it ----------------------------------------------------------------------
 
 
-def test_the_released_study_runs_the_published_recipe():
+def test_the_recipe_runs_the_published_recipe():
     recipe = published("recipe").set_index("backbone")
-    runs = [run for run in Study.load("released").runs() if run.part == "table"]
+    runs = [run for run in Study.load("recipe").runs() if run.part == "table"]
     assert {(run.backbone, run.arm) for run in runs} == {
         (name, arm) for name in recipe.index for arm in ("baseline", "released")
     }
     for run in runs:
         row = recipe.loc[run.backbone]
-        assert run.dataset == "ham10000" and run.protocol == "released"
+        assert run.dataset == "ham10000" and run.protocol == "authors"
         assert (run.weights or "random", run.size) == (row.weights, row.image_size)
         assert (run.epochs, run.patience, run.min_delta) == (row.epochs, row.patience, row.min_delta)
         assert (run.batch_size, run.steps_per_epoch) == (row.batch_size, row.steps_per_epoch)
@@ -154,13 +154,13 @@ def test_the_released_study_runs_the_published_recipe():
         assert run.class_weights == {"mel": row.melanoma_weight}
         assert run.test_share == row.test_share
         assert (run.preprocessing, run.sampling, run.selection, run.schedule) == (
-            *("released", "released", "accuracy", "constant"),
+            *("authors", "authors", "accuracy", "constant"),
         )
         assert run.heads == 16 and run.augmentation and not (run.frozen or run.leak)
 
 
-def test_the_released_study_runs_the_other_test_shares():
-    runs = {run.test_share: run for run in Study.load("released").runs() if run.part != "table"}
+def test_the_recipe_runs_the_other_test_shares():
+    runs = {run.test_share: run for run in Study.load("recipe").runs() if run.part != "table"}
     splits = published("splits").set_index("test_share").drop(index=0.15)
     assert set(runs) == set(splits.index)
     for share, run in runs.items():
@@ -177,6 +177,6 @@ def test_the_recipe_fits_the_splits():
 
 @pytest.mark.parametrize(("share", "total"), [(0.15, 51_699), (0.2, 52_012), (0.3, 51_010)])
 def test_our_augmentation_makes_the_published_totals(share, total):
-    ours = released_class_totals(images("train", share))
+    ours = authors_class_totals(images("train", share))
     assert ours == images("train_augmented", share)
     assert sum(ours.values()) == total

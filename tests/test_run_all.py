@@ -132,3 +132,24 @@ def test_a_second_call_names_the_first_or_what_is_left_of_it(project, running):
     running.wait()
     group = (project / "snakemake").read_text().strip()
     assert f"process {running.pid} was killed and what it started goes on; end that: kill -TERM -- -{group}" in again()
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("mirror", "{here}/mirror"),
+        ("/data/m", "/data/m"),
+        ("~/m", "~/m"),
+        ("https://host/m", "https://host/m"),
+        ("", ""),
+    ],
+)
+def test_a_relative_folder_is_meant_from_where_the_command_is_given(tmp_path, given, meant):
+    checkout, here = tmp_path / "checkout", tmp_path / "some where"
+    here.mkdir()
+    (checkout / "scripts").mkdir(parents=True)
+    (checkout / "scripts" / "environment.sh").write_text('echo "$DATA_MIRROR|$DATA_DIR"; exit\n')
+    command = shutil.copy(paths.ROOT / "run_all.sh", checkout)
+    environment = os.environ | {"DATA_MIRROR": given, "DATA_DIR": given}
+    done = subprocess.run(["bash", command, "cpu"], cwd=here, env=environment, capture_output=True, text=True)
+    assert done.stdout == "{0}|{0}\n".format(meant.format(here=here)), done.stderr

@@ -1,4 +1,4 @@
-"""The lint that the project keeps, as a test, so that plain pytest checks it too."""
+"""What the project keeps at each commit, as tests, so that plain pytest checks it too."""
 
 import subprocess
 import sys
@@ -7,13 +7,27 @@ import pytest
 
 from soft_attention import paths
 
+LARGEST = 5_000_000  # bytes
+
+
+def tracked() -> list[str]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=paths.ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    return [name for name in done.stdout.split("\0") if name and (paths.ROOT / name).exists()]
+
 
 @pytest.mark.parametrize("command", [("check",), ("format", "--check")], ids=" ".join)
 def test_ruff(command):
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", *command, "lib", "tests", "notebooks", "benchmarks"],
-        cwd=paths.ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = subprocess.run([sys.executable, "-m", "ruff", *command, "."], cwd=paths.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_large_file_is_tracked():
+    assert not [name for name in tracked() if (paths.ROOT / name).stat().st_size > LARGEST]
+
+
+def test_no_photograph_is_tracked():
+    assert not [
+        name for name in tracked() if name.lower().endswith((".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".keras"))
+    ]

@@ -38,10 +38,6 @@ _ATTENTION, _UNITS = "soft_attention.model.attention", "soft_attention.model.uni
 
 ARMS = {
     "baseline": Arm("baseline", "the authors' network without attention", "#8d99ae", frame=False),
-    "control": Arm("control", "the frame of the unit, with the features on both sides", "#b08968"),
-    "uniform": Arm(
-        "uniform map", "the frame of the unit, every place weighted alike", "#6b705c", f"{_UNITS}:UniformMap"
-    ),
     "released": Arm(
         "released unit",
         "the unit as the authors' code computes it: its maps are made from three channels",
@@ -59,6 +55,10 @@ ARMS = {
         {"variant": "paper"},
         learns=True,
         maps=True,
+    ),
+    "control": Arm("control", "the frame of the unit, with the features on both sides", "#b08968"),
+    "uniform": Arm(
+        "uniform map", "the frame of the unit, every place weighted alike", "#6b705c", f"{_UNITS}:UniformMap"
     ),
     "centre": Arm(
         "centred Gaussian",
@@ -89,9 +89,33 @@ ARMS = {
         maps=True,
     ),
 }
-CUTS = ("released", "whole")
-PROTOCOLS = ("released", "clean", "official")
-CHOOSING = {"released": "test", "clean": "validation", "official": "validation"}  # the subset that chooses the epoch
+CUTS = ("authors", "whole")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Who trains, validates, tests. A new protocol is a function in `data/splits.py` and a line in `PROTOCOLS`.
+
+    Attributes:
+        chooses: the subset that chooses the epoch.
+        folds: there are folds, of which one is the test set.
+        validation_share: of what is not tested, where none is asked for; None: nothing validates.
+        single_images: only lesions of one image are tested, so that none has another one to leak.
+        ours: our test images, beside the published ones that also chose the epoch.
+    """
+
+    chooses: str = "validation"
+    folds: bool = False
+    validation_share: float | None = 0.15
+    single_images: bool = False
+    ours: str = "other test images, which choose nothing"
+
+
+PROTOCOLS = {
+    "authors": Protocol("test", validation_share=None, single_images=True, ours="the same rule, another draw"),
+    "clean": Protocol(folds=True),
+    "official": Protocol(),
+}
 
 
 @dataclass(frozen=True)
@@ -135,4 +159,4 @@ def check_backbone(backbone: str, image_size: int, weights: str | None, cut: str
     if weights == "imagenet" and facts.preprocessing is None:
         raise ValueError(f"{backbone} is the authors' own network and has no ImageNet weights: set weights to null")
     if known(cut, CUTS, "cut") == "whole" and not facts.whole:
-        raise ValueError(f"{backbone} is not cut in the released network: set cut to released")
+        raise ValueError(f"{backbone} is not cut in the authors' network: set cut to authors")

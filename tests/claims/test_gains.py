@@ -5,8 +5,10 @@ from math import comb
 import pytest
 
 from soft_attention.claims.gains import (
+    class_changes,
     gain_tests,
     paired_range,
+    score_changes,
     selection_effect,
     selection_gaps,
     sign_test,
@@ -50,6 +52,15 @@ def test_paired_range_of_the_headline(gains):
     assert (round(row["p_fewest"], 3), round(row["p_unrelated"], 3)) == (0.003, 0.045)
     assert (gains["p_fewest"] <= gains["p_unrelated"]).all()
     assert (gains["fewest_discordant"] >= gains["gain_images"].abs()).all()
+
+
+def test_one_class_makes_the_gain_and_some_scores_fall():
+    changes = class_changes().set_index("class")
+    assert changes["images"].sum() == 828 and changes["change"].sum() == 19
+    assert changes.loc["bkl"].tolist() == [66, 29, 55, 26]
+    scores = score_changes().set_index("backbone")
+    assert scores.index[scores["macro_recall"] < 0].tolist() == ["resnet34", "resnet50"]
+    assert scores.index[scores["weighted_auc"] < 0].tolist() == ["vgg16"]
 
 
 def test_sign_test_cannot_decide_with_five_backbones(gains):

@@ -1,6 +1,7 @@
 """The counts behind the published rates: exactly one table fits, and an impossible rate is found out."""
 
 import pytest
+from mlscorecheck.check.binary import check_1_testset_no_kfold
 
 from soft_attention.claims import rates as module
 from soft_attention.claims.rates import class_counts, rate_granularity, rates_check
@@ -15,6 +16,15 @@ def test_each_network_has_exactly_one_table_of_counts():
     assert (check["classes"] == 7).all()
     assert (check["fitting_tables"] == 1).all()
     assert (check["count_tables"] > 1).all()
+
+
+def test_mlscorecheck_finds_the_same_classes_possible():
+    rates = class_counts().query("backbone == 'vgg16'")
+    rates.loc[rates.index[0], "recall"] = 0.25  # no share of 23 images
+    for row in rates.itertuples():
+        testset, scores = {"p": row.test_images, "n": 828 - row.test_images}, {"ppv": row.precision, "sens": row.recall}
+        found = check_1_testset_no_kfold(testset=testset, scores=scores, eps=0.005)
+        assert found["inconsistency"] == (len(module._class_pairs(row, 828)) == 0) == (row.Index == rates.index[0])
 
 
 def test_counts_give_every_published_rate():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from soft_attention.data.catalog import CATALOG, DATASETS, HAM10000, ISIC2017
+from soft_attention.data.catalog import CATALOG, DATASETS, HAM10000, ISIC2017, melanoma
 
 REAL = [info for info in CATALOG.values() if info.files]
 
@@ -12,6 +12,11 @@ REAL = [info for info in CATALOG.values() if info.files]
 def test_what_a_run_may_name():
     assert DATASETS == ("ham10000", "isic2017", "synthetic", "synthetic2017")
     assert set(DATASETS) | {"isic2018_test"} == set(CATALOG)
+
+
+def test_melanoma_is_found_under_both_of_its_names():
+    assert [melanoma(info.classes) for info in (HAM10000, ISIC2017)] == ["mel", "melanoma"]
+    assert melanoma(("naevus", "wart")) is None
 
 
 @pytest.mark.parametrize("info", CATALOG.values(), ids=CATALOG)
@@ -24,6 +29,17 @@ def test_counts_add_up(info):
     assert sum(info.class_counts.values()) == info.images
     for label in info.classes if info.partitions else ():
         assert sum(part[label] for part in info.partitions.values()) == info.class_counts[label]
+
+
+@pytest.mark.parametrize("info", [info for info in REAL if info.ids], ids=lambda info: info.name)
+def test_every_image_has_one_identifier(info):
+    assert len(info.ids) == len(set(info.ids)) == info.images
+    assert set(info.ids).isdisjoint(info.left_out)
+    assert info.known_lesions.keys() in (set(), set(info.ids))
+
+
+def test_the_outside_test_set_shares_no_image_with_its_training_set():
+    assert set(CATALOG["isic2018_test"].ids).isdisjoint(HAM10000.ids)
 
 
 def test_partition_sizes_are_the_published_ones():

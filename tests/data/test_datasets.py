@@ -1,5 +1,6 @@
 """Every data set loads into the same verified table, from small mirrors made here."""
 
+import hashlib
 import io
 import zipfile
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from soft_attention import paths
 from soft_attention.data import datasets
 from soft_attention.data.catalog import CATALOG, ISIC2017_PREFIXES
 from soft_attention.data.datasets import duplicate_pairs, load_dataset
@@ -31,9 +33,17 @@ def write_zip(path, ids, suffix=".jpg", size=(30, 20), **extra):
             archive.writestr(f"{path.stem}/{name.replace('__', '.')}", text)
 
 
+def list_sums(folder):
+    """Make the folder a mirror: what it holds is as it is meant to be."""
+    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    sums.pop("SHA256SUMS", None)
+    (folder / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
+
+
 def use_counts(monkeypatch, name, **changes):
     """Let the catalogue expect what a small mirror holds."""
-    monkeypatch.setitem(CATALOG, name, replace(CATALOG[name], files=no_checksums(name), **changes))
+    changes = {"files": no_checksums(name), "fingerprint": None, **changes}
+    monkeypatch.setitem(CATALOG, name, replace(CATALOG[name], **changes))
 
 
 def no_checksums(name):
@@ -61,8 +71,11 @@ def ham(tmp_path, monkeypatch):
     )
     write_zip(folder / "ISIC2018_Task3_Test_Images.zip", ["T1", "T2"])
     counts = {"nv": 2, "mel": 1, "df": 1}
-    use_counts(monkeypatch, "ham10000", images=4, lesions=3, class_counts=counts)
-    use_counts(monkeypatch, "isic2018_test", images=2, class_counts={"nv": 1, "akiec": 1})
+    use_counts(monkeypatch, "ham10000", images=4, lesions=3, class_counts=counts, ids=("I1", "I2", "I3", "I4"))
+    lesions = {"T1": "M1", "T2": "M1"}
+    counts = {"nv": 1, "akiec": 1}
+    use_counts(monkeypatch, "isic2018_test", images=2, class_counts=counts, ids=("T1", "T2"), known_lesions=lesions)
+    list_sums(folder)
     return folder
 
 
@@ -75,25 +88,27 @@ def test_ham10000_table(ham, tmp_path):
     assert table["lesion_id"].tolist() == ["L1", "L1", "L2", "L3"]
     assert table["mask_path"].notna().tolist() == [True, False, False, False]
     assert all(Image.open(path).size == (30, 20) for path in table["image_path"])
-    assert dataset.images == "mirror (30x20 px)"
+    assert dataset.source == "mirror (30x20 px)"
     assert dataset.classes == ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 
 
 def test_files_with_the_official_checksums_are_official_wherever_they_lie(ham, tmp_path, monkeypatch):
     monkeypatch.setattr("soft_attention.data.fetch.source.is_official", lambda *_: True)
-    assert load_dataset("ham10000", tmp_path / "data", ham).images == "official"
+    assert load_dataset("ham10000", tmp_path / "data", ham).source == "official"
 
 
 def test_a_mirror_of_several_sizes_says_so(ham, tmp_path):
     write_zip(ham / "HAM10000_images_part_2.zip", ["I3", "I4"], size=(40, 20))
+    list_sums(ham)
     dataset = load_dataset("ham10000", tmp_path / "data", ham)
-    assert dataset.images == "mirror (images of several sizes)"
+    assert dataset.source == "mirror (images of several sizes)"
 
 
 def test_a_mirror_whose_images_are_no_images(ham, tmp_path):
     with zipfile.ZipFile(ham / "HAM10000_images_part_1.zip", "w") as archive:
         archive.writestr("I1.jpg", "text")
         archive.writestr("I2.jpg", "text")
+    list_sums(ham)
     with pytest.raises(StudyError, match=r"I1\.jpg cannot be read as an image"):
         load_dataset("ham10000", tmp_path / "data", ham)
 
@@ -114,8 +129,9 @@ def test_another_source_does_not_mix_with_the_images_of_before(ham, tmp_path):
     before = load_dataset("ham10000", tmp_path / "data", ham)
     for part, ids in (("1", ["I1", "I2"]), ("2", ["I3", "I4"])):
         write_zip(ham / f"HAM10000_images_part_{part}.zip", ids, size=(60, 40))
+    list_sums(ham)
     after = load_dataset("ham10000", tmp_path / "data", ham)
-    assert (before.images, after.images) == ("mirror (30x20 px)", "mirror (60x40 px)")
+    assert (before.source, after.source) == ("mirror (30x20 px)", "mirror (60x40 px)")
     assert {Image.open(path).size for path in after.table["image_path"]} == {(60, 40)}
     assert before.manifest_hash == after.manifest_hash
 
@@ -123,12 +139,13 @@ def test_another_source_does_not_mix_with_the_images_of_before(ham, tmp_path):
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (["I3"], r"HAM10000: 1 images have a row but no image file \(I4\)"),
+        (["I3"], r"HAM10000: 1 of 4 images are missing \(I4\)"),
         (["I3", "I4", "I5"], r"HAM10000: 1 images have an image file but no row \(I5\)"),
     ],
 )
 def test_rows_and_images_must_match(ham, tmp_path, ids, message):
     write_zip(ham / "HAM10000_images_part_2.zip", ids)
+    list_sums(ham)
     with pytest.raises(StudyError, match=message):
         load_dataset("ham10000", tmp_path / "data", ham)
 
@@ -141,7 +158,9 @@ def test_fewer_images_than_published(ham, tmp_path, monkeypatch):
 
 def test_a_missing_archive_is_named(ham, tmp_path):
     (ham / "HAM10000_images_part_2.zip").unlink()
-    with pytest.raises(StudyError, match=r"HAM10000_images_part_2\.zip is not on the mirror"):
+    with pytest.raises(
+        StudyError, match=r"2 of 4 images are missing \(I3, I4\), which HAM10000_images_part_2\.zip would"
+    ):
         load_dataset("ham10000", tmp_path / "data", ham)
     assert not (tmp_path / "data/ham10000/images").exists()
 
@@ -149,10 +168,11 @@ def test_a_missing_archive_is_named(ham, tmp_path):
 def test_the_outside_test_set_is_loaded_when_asked_for(ham, tmp_path):
     dataset = load_dataset("ham10000", tmp_path / "data", ham)
     assert not (tmp_path / "data/isic2018_test").exists()
-    table = dataset.external
+    with pytest.warns(UserWarning, match="official test set: the lesions are those of the ISIC Archive"):
+        table = dataset.external
     assert table["image_id"].tolist() == ["T1", "T2"]
     assert table["label"].tolist() == ["nv", "akiec"]
-    assert table["lesion_id"].tolist() == ["T1", "T2"]
+    assert table["lesion_id"].tolist() == ["M1", "M1"]
     assert dataset.external is table
 
 
@@ -161,6 +181,7 @@ def test_the_outside_test_set_under_its_official_names(ham, tmp_path):
     write_zip(csv.with_suffix(".zip"), [], ISIC2018_Task3_Test_GroundTruth__csv=csv.read_text())
     csv.unlink()
     images.rename(ham / "ISIC2018_Task3_Test_Input.zip")
+    list_sums(ham)
     dataset = load_dataset("ham10000", tmp_path / "data", ham)
     assert dataset.external["label"].tolist() == ["nv", "akiec"]
 
@@ -168,17 +189,44 @@ def test_the_outside_test_set_under_its_official_names(ham, tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("T2,1,0,0,1,0,0,0", r"do not have exactly one class \(T2\)"),
-        ("T2,0,0,0,0,0,0,0", r"do not have exactly one class \(T2\)"),
-        ("I1,0,0,0,1,0,0,0", r"are also in HAM10000 \(I1\)"),
+        ("T2,1,0,0,1,0,0,0", r"do not have exactly one of the classes .* \(T2\)"),
+        ("T2,0,0,0,0,0,0,0", r"do not have exactly one of the classes .* \(T2\)"),
+        ("I1,0,0,0,1,0,0,0", r"ISIC2018_Task3_Test_GroundTruth\.csv has 1 rows too many"),
     ],
 )
 def test_an_outside_test_set_that_cannot_be_one(ham, tmp_path, row, message):
     (ham / "ISIC2018_Task3_Test_GroundTruth.csv").write_text(
         f"image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\nT1,0,1,0,0,0,0,0\n{row}\n"
     )
+    list_sums(ham)
     with pytest.raises(StudyError, match=message):
         _ = load_dataset("ham10000", tmp_path / "data", ham).external
+
+
+def test_the_film_prop_is_left_out_of_the_outside_test_set_and_said(ham, tmp_path):
+    truth = ham / "ISIC2018_Task3_Test_GroundTruth.csv"
+    truth.write_text(truth.read_text() + "ISIC_0035068,0,1,0,0,0,0,0\n")
+    write_zip(ham / "ISIC2018_Task3_Test_Images.zip", ["T1", "T2", "ISIC_0035068"])
+    list_sums(ham)
+    with pytest.warns(UserWarning, match="ISIC_0035068 is left out: the picture of a film prop"):
+        table = load_dataset("ham10000", tmp_path / "data", ham).external
+    assert table["image_id"].tolist() == ["T1", "T2"]
+
+
+def test_the_same_files_without_a_list_are_an_own_copy(ham, tmp_path):
+    (ham / "SHA256SUMS").unlink()
+    (ham / "HAM10000_metadata.csv").rename(ham / "HAM10000_metadata")
+    dataset = load_dataset("ham10000", tmp_path / "data", ham)
+    assert dataset.source == "own copy (30x20 px)"
+    assert len(dataset.table) == 4
+
+
+def test_the_folder_of_the_environment_may_stand_in_the_home(ham, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATA_DIR", "~/data")
+    load_dataset("ham10000", mirror="~/mirror")
+    assert (tmp_path / "data/ham10000/images/I1.jpg").exists()
+    assert paths.data_dir() == tmp_path / "data"
 
 
 # ISIC 2017
@@ -206,6 +254,7 @@ def isic2017(tmp_path, monkeypatch):
     three = dict.fromkeys(one, 3)
     partitions = dict.fromkeys(ISIC2017_PREFIXES, one)
     use_counts(monkeypatch, "isic2017", images=9, class_counts=three, partitions=partitions)
+    list_sums(folder)
     return folder
 
 
@@ -240,6 +289,7 @@ def test_isic2017_counts_are_checked_per_partition(isic2017, tmp_path):
         path = isic2017 / f"ISIC-2017_{prefix}_Part3_GroundTruth.csv"
         lines = path.read_text().splitlines()
         path.write_text("\n".join(third if line[:3] == third[:3] else line for line in lines))
+    list_sums(isic2017)
     with pytest.raises(StudyError, match="ISIC 2017 Part 3, train: 3 images found, 3 published; per class"):
         load_dataset("isic2017", tmp_path / "data", isic2017)
 
@@ -248,8 +298,19 @@ def test_isic2017_with_two_diagnoses_for_one_image(isic2017, tmp_path):
     (isic2017 / "ISIC-2017_Test_v2_Part3_GroundTruth.csv").write_text(
         "image_id,melanoma,seborrheic_keratosis\nI2m,1,1\n"
     )
+    list_sums(isic2017)
     with pytest.raises(StudyError, match=r"test: 1 images do not have one diagnosis \(I2m\)"):
         load_dataset("isic2017", tmp_path / "data", isic2017)
+
+
+def test_isic2017_as_an_own_copy_beside_other_images(isic2017, tmp_path):
+    (isic2017 / "SHA256SUMS").unlink()
+    with zipfile.ZipFile(isic2017 / "ISIC-2017_Test_v2_Data.zip") as archive:
+        archive.extractall(isic2017 / "unpacked")
+    (isic2017 / "ISIC-2017_Test_v2_Data.zip").unlink()
+    write_zip(isic2017 / "other.zip", ["ISIC_0024306"])
+    dataset = load_dataset("isic2017", tmp_path / "data", isic2017)
+    assert (len(dataset.table), dataset.source) == (9, "own copy (30x20 px)")
 
 
 # Generated
@@ -268,7 +329,7 @@ def test_generated(name, tmp_path, monkeypatch):
     dataset = load_dataset(name, tmp_path)
     info = CATALOG[name]
     assert asked == [(tmp_path / name, info.classes, info.lesions, 0)]
-    assert dataset.images == "generated"
+    assert dataset.source == "generated"
     assert dataset.table["image_id"].tolist() == ["a", "b"]
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from soft_attention.data.catalog import DatasetInfo
 from soft_attention.data.manifest import Dataset, assemble, check_counts, manifest_hash, read_table
@@ -112,6 +113,41 @@ def test_the_hash_is_the_same_on_every_machine():
     table, _ = rows(1)
     # printf 'image_id,label,lesion_id\nI0,nv,I0\n' | sha256sum
     assert manifest_hash(table) == "707781c1dbcd95b5d22ad2a0652cb6d41c90afd52ef1bd743acc7abc0ce1dc34"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A table of three images, one of them with a mask."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    table, _ = rows(3)
+    for name in ("I0", "I1", "I2", "M1"):
+        Image.new("RGB", (9, 9), (ord(name[0]), int(name[1]), 7)).save(tmp_path / f"{name}.bmp")
+    images = [str(tmp_path / f"{name}.bmp") for name in table["image_id"]]
+    return table.assign(image_path=images, mask_path=[None, str(tmp_path / "M1.bmp"), None])
+
+
+def pixels(table):
+    return Dataset("any", table, (), "own").pixel_hashes
+
+
+def test_the_hash_of_the_pixels_changes_with_what_a_file_holds_and_with_nothing_else(files, tmp_path):
+    before, file = pixels(files), tmp_path / "I1.bmp"
+    for each in tmp_path.glob("*.bmp"):
+        each.touch()
+    assert pixels(files) == before
+    moved = files.iloc[::-1].replace(str(file), str(file.rename(tmp_path / "x.bmp")))
+    assert pixels(moved) == before
+    (tmp_path / "x.bmp").rename(file)
+    ImageOps.invert(Image.open(file)).save(file)  # the same length
+    assert pixels(files)["images"] != before["images"] and pixels(files)["masks"] == before["masks"]
+    (tmp_path / "M1.bmp").write_bytes(b"")
+    assert pixels(files)["masks"] != before["masks"]
+
+
+def test_there_is_no_hash_of_pixels_that_are_not_there(files, tmp_path):
+    (tmp_path / "I2.bmp").unlink()
+    assert pixels(files)["images"] is None
+    assert pixels(files.assign(mask_path=None)) == {"images": None, "masks": None}
 
 
 def test_external_may_be_given_as_a_table():

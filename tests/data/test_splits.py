@@ -11,7 +11,7 @@ from soft_attention.data import splits
 from soft_attention.data.manifest import Dataset
 from soft_attention.data.splits import PROTOCOLS, audit_split, make_split
 from soft_attention.errors import StudyError
-from soft_attention.run.batches import released_class_totals
+from soft_attention.run.batches import authors_class_totals
 
 HAM_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 
@@ -43,8 +43,8 @@ def counts(split: pd.DataFrame, subset: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2021])
-def test_released_gives_the_authors_counts_for_every_seed(ham, seed):
-    split = make_split(ham, "released", seed)
+def test_authors_gives_the_authors_counts_for_every_seed(ham, seed):
+    split = make_split(ham, "authors", seed)
     assert (split["subset"] == "train").sum() == 9187
     assert [counts(split, "test")[name] for name in HAM_CLASSES] == [23, 26, 66, 6, 34, 663, 10]
     assert [counts(split, "train")[name] for name in HAM_CLASSES] == [
@@ -60,14 +60,14 @@ def test_released_gives_the_authors_counts_for_every_seed(ham, seed):
 
 
 @pytest.mark.parametrize(("share", "test", "augmented"), [(0.15, 828, 51699), (0.2, 1103, 52012), (0.3, 1655, 51010)])
-def test_released_gives_the_authors_totals_at_every_share(ham, share, test, augmented):
-    split = make_split(ham, "released", test_share=share)
+def test_authors_gives_the_authors_totals_at_every_share(ham, share, test, augmented):
+    split = make_split(ham, "authors", test_share=share)
     assert (split["subset"] == "test").sum() == test
-    assert sum(released_class_totals(counts(split, "train")).values()) == augmented
+    assert sum(authors_class_totals(counts(split, "train")).values()) == augmented
 
 
-def test_released_tests_on_single_image_lesions_only_and_cannot_know_near_duplicates(ham):
-    split = make_split(ham, "released", 0)
+def test_authors_tests_on_single_image_lesions_only_and_cannot_know_near_duplicates(ham):
+    split = make_split(ham, "authors", 0)
     images = split.groupby("lesion_id")["image_id"].transform("size")
     assert (images[split["subset"] == "test"] == 1).all()
     facts = audit_split(split)
@@ -86,7 +86,7 @@ def test_clean_folds_of_ham10000_are_stratified(ham):
         assert (shares - share).abs().max() < 0.01
 
 
-@pytest.mark.parametrize("protocol", ["released", "clean"])
+@pytest.mark.parametrize("protocol", ["authors", "clean"])
 def test_a_seed_repeats_and_another_seed_differs(protocol):
     dataset = lesions({"a": [1, 1, 2, 3] * 10, "b": [1, 1, 2, 3] * 10})
     hashes = [audit_split(make_split(dataset, protocol, seed))["sha256"] for seed in (0, 0, 1)]
@@ -143,7 +143,7 @@ def test_clean_never_divides_a_lesion_and_uses_every_row_once(sizes, seed):
     dataset = lesions(sizes)
     tested = []
     for fold in range(3):
-        split = make_split(dataset, "clean", seed, fold, folds=3, validation_share=0.25)
+        split = make_split(dataset, "clean", seed, fold, split_folds=3, validation_share=0.25)
         assert list(split["image_id"]) == list(dataset.table["image_id"])
         assert (split.groupby("lesion_id")["subset"].nunique() == 1).all()
         assert set(split["subset"]) == {"train", "validation", "test"}
@@ -153,9 +153,9 @@ def test_clean_never_divides_a_lesion_and_uses_every_row_once(sizes, seed):
 
 @settings(max_examples=25, deadline=None)
 @given(st.fixed_dictionaries({"a": many_lesions, "b": many_lesions}), st.integers(0, 2**32 - 1))
-def test_released_never_tests_on_a_lesion_with_two_images(sizes, seed):
+def test_authors_never_tests_on_a_lesion_with_two_images(sizes, seed):
     dataset = lesions({label: [1, 1, 1, *counts] for label, counts in sizes.items()})
-    split = make_split(dataset, "released", seed, test_share=0.3)
+    split = make_split(dataset, "authors", seed, test_share=0.3)
     assert (split.loc[split["subset"] == "test"].groupby("lesion_id").size() == 1).all()
     assert (split.groupby("lesion_id")["subset"].nunique() == 1).all()
     assert list(split["image_id"]) == list(dataset.table["image_id"])
@@ -168,7 +168,7 @@ def test_near_duplicate_pairs_join_lesions_also_in_a_chain(monkeypatch):
         columns=["image_id_a", "image_id_b"],
     )
     monkeypatch.setattr(splits, "duplicate_pairs", lambda: pairs)
-    split = make_split(dataset, "clean", folds=3, validation_share=0.3)
+    split = make_split(dataset, "clean", split_folds=3, validation_share=0.3)
     group = split.set_index("image_id")["group"]
     assert set(group[["a-1-0", "a-1-1", "a-2-0", "a-2-1", "a-3-0", "a-3-1"]]) == {"a-1"}
     assert group["a-4-0"] == "a-4"
@@ -199,7 +199,7 @@ def test_audit_names_a_group_of_near_duplicates_on_two_sides(monkeypatch):
 
 
 def test_audit_names_an_image_with_two_rows():
-    split = make_split(lesions({"a": [1] * 20, "b": [1] * 20}), "released")
+    split = make_split(lesions({"a": [1] * 20, "b": [1] * 20}), "authors")
     with pytest.raises(StudyError, match="image 'a-0-0' has two rows"):
         audit_split(pd.concat([split, split[split["image_id"] == "a-0-0"]], ignore_index=True))
 
@@ -218,14 +218,14 @@ def test_a_class_missing_from_a_subset_is_named():
     with pytest.raises(StudyError, match=r"no image of class 'rare' in the (validation|test) subset"):
         make_split(lesions({"a": [1] * 50, "rare": [3, 3]}), "clean")
     with pytest.raises(StudyError, match="no image of class 'rare' in the test subset"):
-        make_split(lesions({"a": [1] * 50, "rare": [3, 3]}), "released")
+        make_split(lesions({"a": [1] * 50, "rare": [3, 3]}), "authors")
     with pytest.raises(StudyError, match="class 'rare' has one lesion with a single image"):
-        make_split(lesions({"a": [1] * 50, "rare": [1, 3]}), "released")
+        make_split(lesions({"a": [1] * 50, "rare": [1, 3]}), "authors")
 
 
 def test_too_few_lesions_are_told():
     with pytest.raises(StudyError, match="0 lesions with a single image are too few to test 15% of them"):
-        make_split(lesions({"a": [2] * 9, "b": [3] * 9}), "released")
+        make_split(lesions({"a": [2] * 9, "b": [3] * 9}), "authors")
     with pytest.raises(StudyError, match="4 lesions cannot be divided into 5 parts with every class in each"):
         make_split(lesions({"a": [1] * 2, "b": [1] * 2}), "clean")
 
@@ -238,12 +238,12 @@ def test_impossible_requests_are_refused():
         make_split(dataset, "clean", fold=5)
     with pytest.raises(ValueError, match="'own' has no official test set; ham10000 and isic2017 have one"):
         make_split(dataset, "official")
-    assert PROTOCOLS == ("released", "clean", "official")
+    assert tuple(PROTOCOLS) == ("authors", "clean", "official")
 
 
 def test_an_injected_leak_keeps_the_training_set_in_size_and_classes_and_the_audit_finds_it():
     dataset = lesions({"a": [3, 2, 1, 1, 2, 1, 3, 1, 1, 1], "b": [1, 2, 1, 3, 1, 2, 1, 1, 2, 1]})
-    clean, leaky = (make_split(dataset, "clean", 1, 0, folds=3, leak=leak) for leak in (False, True))
+    clean, leaky = (make_split(dataset, "clean", 1, 0, split_folds=3, leak=leak) for leak in (False, True))
     assert counts(clean, "train") == counts(leaky, "train")
     test, trained = (leaky[leaky["subset"] == subset] for subset in ("test", "train"))
     assert not test["lesion_id"].duplicated().any()
@@ -262,12 +262,12 @@ def test_an_injected_leak_keeps_the_training_set_in_size_and_classes_and_the_aud
 
 def test_a_leak_needs_lesions_with_several_images():
     with pytest.raises(StudyError, match="no tested lesion has a second image"):
-        make_split(lesions({"a": [1] * 30, "b": [1] * 30}), "clean", folds=3, leak=True)
+        make_split(lesions({"a": [1] * 30, "b": [1] * 30}), "clean", split_folds=3, leak=True)
 
 
-def test_the_released_protocol_has_a_validation_set_if_one_is_asked_for():
+def test_the_authors_protocol_has_a_validation_set_if_one_is_asked_for():
     dataset = lesions({"a": [1] * 30 + [2] * 10, "b": [1] * 30 + [2] * 10})
-    plain, checked = (make_split(dataset, "released", 3, validation_share=share) for share in (None, 0.2))
+    plain, checked = (make_split(dataset, "authors", 3, validation_share=share) for share in (None, 0.2))
     assert set(plain["subset"]) == {"train", "test"}
     tests = [split.loc[split["subset"] == "test", "image_id"].tolist() for split in (plain, checked)]
     assert tests[0] == tests[1]

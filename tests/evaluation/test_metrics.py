@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from soft_attention.evaluation.metrics import INTERVAL_METRICS, intervals, of_epoch, score
+from soft_attention.evaluation.metrics import METRICS, Metric, in_table, intervals, of_epoch, score
 
 SEVEN = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 AB, ABC = ("a", "b"), ("a", "b", "c")
@@ -79,6 +79,18 @@ def test_scores_of_an_epoch_agree_with_scikit_learn():
     assert found["loss"] == pytest.approx(np.mean([np.log(2), np.log(2), np.log(5), 7 * np.log(10)]))
     assert found["accuracy"] == metrics.accuracy_score(labels, called) == 0.5
     assert found["balanced_accuracy"] == pytest.approx(1 / 3)  # the class that does not occur counts nowhere
+
+
+def test_a_metric_that_is_added_is_taken_of_runs_their_intervals_and_epochs(monkeypatch):
+    monkeypatch.setitem(METRICS, "least_recall", Metric("least recall", lambda of: of.recall.min(axis=-1)))
+    predictions = random_table(np.random.default_rng(1), 300, SEVEN)
+    called = np.array(SEVEN)[predictions[list(SEVEN)].to_numpy().argmax(axis=1)]
+    least = metrics.recall_score(predictions["label"], called, average=None).min()
+    labels = pd.Index(SEVEN).get_indexer(predictions["label"])
+    assert score(predictions, SEVEN)["least_recall"] == pytest.approx(least)
+    assert of_epoch(predictions[list(SEVEN)].to_numpy(), labels)["least_recall"] == pytest.approx(least)
+    low, high = intervals(predictions, SEVEN, draws=50)["least_recall"]
+    assert 0 <= low < least + 0.01 and low < high < 1
 
 
 def test_tied_probabilities_count_half_in_an_auc():
@@ -153,17 +165,17 @@ def test_scores_do_not_depend_on_the_order_of_images_or_classes(seed, decimals):
 def test_intervals_equal_resampling_and_scikit_learn(decimals):
     predictions = random_table(np.random.default_rng(3), 150, SEVEN, decimals)
     draws = 40
-    rows = {metric: [] for metric in INTERVAL_METRICS}
+    rows = {metric: [] for metric in in_table("run")}
     lesions = np.unique(predictions["lesion_id"])
     images = {lesion: part for lesion, part in predictions.groupby("lesion_id")}
     rng = np.random.default_rng(5)
     for picks in rng.integers(len(lesions), size=(draws, len(lesions))):
         drawn = pd.concat([images[lesions[pick]] for pick in picks]).reset_index(drop=True)
         result = score(drawn.assign(image_id=drawn.index), SEVEN)
-        for metric in INTERVAL_METRICS:
+        for metric in in_table("run"):
             rows[metric].append(np.nan if result[metric] is None else result[metric])
     found = intervals(predictions, SEVEN, draws=draws, seed=5)
-    for metric in INTERVAL_METRICS:
+    for metric in in_table("run"):
         assert found[metric] == pytest.approx(np.nanpercentile(rows[metric], [2.5, 97.5]), abs=1e-9)
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from soft_attention.errors import StudyError
-from soft_attention.model.backbones import PARTS
-from soft_attention.model.networks import FEATURES, attention_maps, attention_unit, build_network, learned_scale
+from soft_attention.model.backbones import ARCHITECTURES
+from soft_attention.model.networks import FEATURES, attention_maps, attention_unit, build_network, learned_gamma
 from soft_attention.report.tables import published_networks
 from soft_attention.vocabulary import ARMS, BACKBONES
 
@@ -73,10 +73,10 @@ def test_a_whole_backbone_ends_where_keras_ends_it(backbone, channels):
 
 
 def test_only_a_cut_backbone_can_be_had_whole():
-    assert {name for name, parts in PARTS.items() if parts.whole} == {
+    assert {name for name, architecture in ARCHITECTURES.items() if architecture.whole} == {
         n for n, facts in BACKBONES.items() if facts.whole
     }
-    with pytest.raises(ValueError, match="vgg16 is not cut in the released network"):
+    with pytest.raises(ValueError, match="vgg16 is not cut in the authors' network"):
         build_network("vgg16", "baseline", image_size=32, cut="whole")
 
 
@@ -121,7 +121,7 @@ def test_minimum_size_is_the_smallest_that_leaves_two_by_two_cells(backbone):
 
     def cells(size):
         try:
-            return PARTS[backbone].trunk(keras.Input((size, size, 3)), None).shape[1]
+            return ARCHITECTURES[backbone].trunk(keras.Input((size, size, 3)), None).shape[1]
         except ValueError:  # Keras builds MobileNet to its end, where nothing is left
             return 0
 
@@ -165,23 +165,23 @@ def test_attention_maps_sum_to_one(arm):
 
 def test_a_scale_of_zero_or_less_silences_the_arm_paper_and_no_other_arm_has_one():
     network = build_network("mobilenet", "paper", 7, image_size=64)
-    assert learned_scale(network) == pytest.approx(0.01)
+    assert learned_gamma(network) == pytest.approx(0.01)
     images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
     attended = keras.Model(network.input, attention_unit(network).output)
     outputs = {}
     for scale in (0.01, -0.01):
         attention_unit(network).gamma.assign(scale)
-        assert learned_scale(network) == pytest.approx(scale)
+        assert learned_gamma(network) == pytest.approx(scale)
         outputs[scale] = np.maximum(np.asarray(keras.tree.flatten(attended(images))[0]), 0)
     assert outputs[0.01].max() > 0 and outputs[-0.01].max() == 0
-    assert {learned_scale(build_network("mobilenet", arm, 7, image_size=64)) for arm in ARMS if arm != "paper"} == {
+    assert {learned_gamma(build_network("mobilenet", arm, 7, image_size=64)) for arm in ARMS if arm != "paper"} == {
         None
     }
 
 
 @pytest.mark.parametrize("arm", ["baseline", "control"])
 def test_an_arm_without_attention_says_so(arm):
-    with pytest.raises(ValueError, match=f"mobilenet_{arm} has no attention unit.*released or paper"):
+    with pytest.raises(ValueError, match=f"mobilenet_{arm} has no attention to look at.*released or paper"):
         attention_maps(build_network("mobilenet", arm, image_size=32), np.zeros((1, 32, 32, 3)))
 
 

@@ -1,6 +1,7 @@
 """The form of the notebooks. What they compute is checked by pytest --nbval, which executes them."""
 
 import ast
+import re
 
 import nbformat
 import pytest
@@ -22,7 +23,7 @@ def tagged(notebook, tag):
 
 
 def test_there_are_notebooks():
-    assert [file.stem[:2] for file in FILES][:5] == ["01", "02", "03", "04", "05"]
+    assert [file.stem[:2] for file in FILES][:6] == ["01", "02", "03", "04", "05", "06"]
 
 
 def test_one_parameters_cell_with_literals_only(notebook):
@@ -62,6 +63,31 @@ def test_kept_outputs_are_text_that_is_the_same_everywhere(notebook):
 
 def test_every_notebook_has_outputs_to_compare(notebook):
     assert any(cell.get("outputs") for cell in notebook.cells)
+
+
+def test_no_cell_assigns_an_imported_name(notebook):
+    tree = ast.parse("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imported = {(alias.asname or alias.name).partition(".")[0] for node in imports for alias in node.names}
+    assigned = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    assigned |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    assert not imported & assigned
+
+
+def numbers(text):
+    """Each number of a text with its decimals; without years, and numbers that are part of a name."""
+    found = re.findall(r"(?<![\w.,/-])\d[\d,]*(?:\.\d+)?(?![\w/])", re.sub(r"(et al\.,?|NAME) \(?\d{4}\)?", "", text))
+    return [(float(each.replace(",", "")), len(each.partition(".")[2])) for each in found]
+
+
+def test_the_claims_quote_only_numbers_that_the_cells_compute():
+    cells = nbformat.read(paths.NOTEBOOKS / "05_claims.ipynb", as_version=4).cells
+    printed = "".join(output.text for cell in cells for output in cell.get("outputs", []))
+    computed = {value for value, _ in numbers(printed.replace("/", " "))}
+    for cell in cells:
+        for value, decimals in numbers(cell.source) if cell.cell_type == "markdown" else ():
+            if decimals or value > 100:
+                assert value in {round(each, decimals) for each in computed}, cell.source
 
 
 def test_defaults_of_the_training_notebook_are_a_run_of_the_smoke_study():

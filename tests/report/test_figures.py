@@ -68,7 +68,7 @@ def test_verdicts_are_drawn_in_points_and_open_where_nothing_is_tested():
     bars = [container.lines[2][0].get_segments()[0] for container in axes.containers]
     assert all(np.allclose(bar[:, 0], [-1, 4]) for bar in bars)
     marks = [container.lines[0].get_markerfacecolor() for container in axes.containers]
-    assert marks == [figures.ARM_COLOURS["released"], "white", "white"]
+    assert marks == [figures.arm_colour("released"), "white", "white"]
     assert [text.get_text() for text in axes.texts] == ["a", "b"]
 
 

@@ -44,7 +44,7 @@ def finished(run):
     files.write_json(folder / "params.json", run.model_dump())
     files.write_table(folder / "predictions.parquet", predictions)
     facts = {"processor": "p", "platform": "l", "backend": "b", "git_commit": "c", "packages": {"keras": "3"}}
-    facts |= {"images": "generated", "training_seconds": 2.0, "peak_memory_mib": 100}
+    facts |= {"source": "generated", "training_seconds": 2.0, "peak_memory_mib": 100}
     files.write_json(folder / "environment.json", facts)
     files.write_json(folder / "metrics.json", score(predictions, CLASSES) | {"intervals": {"accuracy": [0.1, 0.9]}})
     return folder
@@ -56,7 +56,7 @@ def test_scores_are_recomputed_from_the_predictions(finished, run, plan):
     (row,) = load_runs(plan).to_dict("records")
     assert row["accuracy"] == 0.75
     assert (row["backbone"], row["arm"], row["scale"]) == (run.backbone, run.arm, run.scale)
-    assert row["images"] == "generated"
+    assert row["source"] == "generated"
 
 
 def test_runs_that_the_study_no_longer_has_do_not_count_and_are_told(finished, plan):
@@ -70,6 +70,19 @@ def test_runs_that_the_study_no_longer_has_do_not_count_and_are_told(finished, p
     assert len(load_runs(others)) == 1
     assert left_over(plan) == ""
     assert "not counted: 1 (synthetic/clean/mobilenet/released/seed-0-fold-0, ...)" in left_over(others)
+
+
+def test_runs_on_other_pixels_are_not_compared(finished, plan):
+    other = plan.runs()[0].folder
+    shutil.copytree(finished, other)
+    files.write_json(other / "params.json", plan.runs()[0].model_dump())
+    facts = files.read_json(finished / "environment.json")
+    for folder, pixels in ((other, "abc"), (finished, "abc"), (finished, "abd")):
+        files.write_json(folder / "environment.json", facts | {"pixel_sha256": {"images": pixels, "masks": None}})
+        if pixels == "abc":
+            assert len(load_runs(plan)) == 2
+    with pytest.raises(StudyError, match=r"baseline.* and .*released.* other pixels of synthetic under the same names"):
+        load_runs(plan)
 
 
 def test_missing_and_damaged_files_are_named(finished, plan):
@@ -86,7 +99,7 @@ def test_missing_and_damaged_files_are_named(finished, plan):
 def test_attention_has_one_row_per_way_to_look(finished, plan):
     assert load_attention(plan).empty
     means = {"energy": 0.5, "pointing": 1.0, "iou": 0.2, "entropy": 0.9}
-    found = {"perturbed_images": 7, "images": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
+    found = {"perturbed_images": 7, "source": "generated", "head_correlation": 0.1, "mean_map": [[1.0]]}
     found |= {"rank_correlation_with_random": {"unit": 0.2, "network": None}}
     found |= {"perturbations": {"attention": {"insertion": 0.6, "deletion": 0.4}, "chance": {"deletion": 0.5}}}
     found |= {"iou_curve": {"attention": {"0.5": 0.3, "0.9": 0.1}}}

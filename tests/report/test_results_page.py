@@ -1,11 +1,13 @@
-"""The README's main result is what the kept runs say."""
+"""The result in numbers is what the kept runs say."""
 
 import subprocess
 
+import pandas as pd
 import pytest
 
 from soft_attention import paths
-from soft_attention.report.results_page import BEGIN, END, STUDY, main_result, replace_main_result
+from soft_attention.report import results_page
+from soft_attention.report.results_page import BEGIN, END, STUDY, headline, main_result, replace_main_result
 
 
 def results_are_as_committed():
@@ -16,9 +18,28 @@ def results_are_as_committed():
 
 
 @pytest.mark.skipif(not results_are_as_committed(), reason=f"the runs of {STUDY} are not those of the commit")
-def test_the_readme_shows_the_kept_runs():
-    text = (paths.ROOT / "README.md").read_text()
+def test_the_page_shows_the_kept_runs():
+    text = (paths.ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert text == replace_main_result(text, main_result()), "run python -m soft_attention.report.results_page"
+
+
+def test_the_headline_reads_the_kept_tables(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    assert "is not known yet" in headline("ceiling", ["frozen"])
+    (tmp_path / "ceiling" / "summary").mkdir(parents=True)
+    row = {
+        "part": "frozen",
+        "backbone": "mobilenet",
+        "arm": "lesion",
+        "reference": "baseline",
+        "metric": "balanced_accuracy",
+        "seeds": 9,
+    }
+    row |= {"difference": 0.06, "low": 0.05, "high": 0.07, "verdict": "better"}
+    pd.DataFrame([row]).to_csv(tmp_path / "ceiling" / "summary" / "comparisons.csv")
+    monkeypatch.setattr(results_page, "load_runs", lambda plan: None)
+    monkeypatch.setattr(results_page, "by_part", lambda runs: {})
+    assert "gains +6.0 (+5.0 to +7.0) in `frozen`" in headline("ceiling", ["frozen"])
 
 
 def test_only_what_is_between_the_marks_is_replaced():

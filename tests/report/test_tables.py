@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from soft_attention import paths
-from soft_attention.evaluation.metrics import score
+from soft_attention.evaluation.metrics import in_table, score
 from soft_attention.published import published
 from soft_attention.report import tables
 
@@ -15,7 +15,7 @@ def runs(dataset="ham10000", **columns):
     """Runs of one cell of the grid each; every metric defaults to .5."""
     rows = pd.DataFrame(columns)
     place = {"study": "s", "part": "", "dataset": dataset, "protocol": "clean", "seed": 0, "fold": 0, "n_images": 100}
-    for name, value in (place | dict.fromkeys(tables.METRICS, 0.5)).items():
+    for name, value in (place | dict.fromkeys(in_table("networks"), 0.5)).items():
         if name not in rows:
             rows[name] = value
     return rows
@@ -129,7 +129,7 @@ def test_networks_table_averages_runs_beside_the_published_values():
     assert pd.isna(row(table, backbone="mobilenet", arm="paper")["published_accuracy"])
     assert len(table) == 3
     assert table["backbone"].drop_duplicates().tolist() == ["resnet50", "mobilenet"]
-    metric_columns = [name for name in table if name.endswith(tables.METRICS)]
+    metric_columns = [name for name in table if name.endswith(in_table("networks"))]
     assert metric_columns[:2] == ["weighted_precision", "published_weighted_precision"]
     assert "published_balanced_accuracy" not in table
 
@@ -140,9 +140,9 @@ def test_synthetic_images_keep_the_published_columns_isic2017_has_none():
     table = tables.networks_table(runs("isic2017", **cell))
     assert len(table) == 1
     assert table["published_accuracy"].isna().all()
-    assert "no yardstick" in tables.comparison_note("synthetic", "released")
+    assert "no yardstick" in tables.comparison_note("synthetic", "authors")
     assert "Nothing is published for mine" in tables.comparison_note("mine", "clean")
-    notes = {tables.comparison_note("ham10000", protocol) for protocol in ("released", "clean")}
+    notes = {tables.comparison_note("ham10000", protocol) for protocol in ("authors", "clean")}
     assert len(notes) == 2
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from soft_attention.errors import StudyError
 from soft_attention.run.augmentation import AffineAugmentation, dihedral, identity
-from soft_attention.run.batches import Batches, FeatureBatches, released_class_totals
+from soft_attention.run.batches import Batches, FeatureBatches, authors_class_totals
 
 CLASSES = ("a", "b", "c")
 SIZE = 8
@@ -69,7 +69,7 @@ def test_a_batch_has_the_shapes_of_the_contract():
     np.testing.assert_array_equal(names, LABELS[inputs["image"][:, 0, 0, 0]])
 
 
-@pytest.mark.parametrize("sampling", ["natural", "balanced", "released"])
+@pytest.mark.parametrize("sampling", ["natural", "balanced", "authors"])
 def test_a_resumed_source_goes_on_where_it_was(sampling):
     whole = epochs(make(sampling), 6)
     resumed = make(sampling)
@@ -77,7 +77,7 @@ def test_a_resumed_source_goes_on_where_it_was(sampling):
     assert_same(whole[4 * len(resumed) :], epochs(resumed, 2))
 
 
-@pytest.mark.parametrize("sampling", ["natural", "balanced", "released"])
+@pytest.mark.parametrize("sampling", ["natural", "balanced", "authors"])
 def test_the_seed_moves_order_and_transforms(sampling):
     first, other = epochs(make(sampling, seed=1), 1), epochs(make(sampling, seed=2), 1)
     assert (rows_of(first) != rows_of(other)).any()
@@ -118,7 +118,7 @@ def test_balanced_passes_show_every_class_equally_often():
     assert {repeats[row] for row in range(38, 42)} == {3, 4}
 
 
-def test_released_totals_are_those_of_the_authors_log():
+def test_authors_totals_are_those_of_the_authors_log():
     totals = {
         "akiec": 6992,
         "bcc": 7858,
@@ -128,31 +128,31 @@ def test_released_totals_are_those_of_the_authors_log():
         "nv": 8042,
         "vasc": 7096,
     }
-    assert released_class_totals(HAM_TRAIN) == totals
+    assert authors_class_totals(HAM_TRAIN) == totals
     assert sum(totals.values()) == 51699
 
 
-def test_released_totals_agree_with_counting_batches():
+def test_authors_totals_agree_with_counting_batches():
     for n in [1, 49, 50, 51, 109, 304, 1079, 6042, 7999, 8000, 9000]:
         total = position = 0
         for _ in range(max(0, int(np.ceil((8000 - n) / 50)))):
             size = min(50, n - position)
             position = (position + size) % n
             total += size
-        assert released_class_totals({"x": n}) == {"x": n + total}
+        assert authors_class_totals({"x": n}) == {"x": n + total}
 
 
-def test_released_epoch_is_the_authors():
+def test_authors_epoch_is_the_authors():
     labels = np.repeat(list(HAM_TRAIN), list(HAM_TRAIN.values()))
     images = np.zeros((1, 2, 2, 3), np.uint8)
-    batches = Batches(images, labels, np.arange(9187), list(HAM_TRAIN), sampling="released")
+    batches = Batches(images, labels, np.arange(9187), list(HAM_TRAIN), sampling="authors")
     assert len(batches) == 919 and batches.size == 51699
     assert len(batches) * batches.batch_size == 14704
 
 
-def test_released_copies_never_change_and_originals_are_not_moved():
-    batches = make("released", rows=np.arange(30, 42), steps=10, batch_size=100)
-    totals = released_class_totals({"b": 8, "c": 4})
+def test_authors_copies_never_change_and_originals_are_not_moved():
+    batches = make("authors", rows=np.arange(30, 42), steps=10, batch_size=100)
+    totals = authors_class_totals({"b": 8, "c": 4})
     assert batches.size == sum(totals.values())
     stream = epochs(batches, 4)
     rows, transforms = rows_of(stream), transforms_of(stream)
@@ -167,7 +167,7 @@ def test_released_copies_never_change_and_originals_are_not_moved():
     assert still == list(range(30, 42))
 
 
-@pytest.mark.parametrize("sampling", ["natural", "balanced", "released"])
+@pytest.mark.parametrize("sampling", ["natural", "balanced", "authors"])
 def test_without_augmentation_nothing_is_moved(sampling):
     transforms = transforms_of(epochs(make(sampling, augment=False), 1))
     np.testing.assert_array_equal(transforms, identity(len(transforms)))
@@ -241,8 +241,8 @@ def test_kept_features_come_in_random_views_or_as_they_are():
     assert np.array_equal(targets.argmax(axis=1), rows % 2)
     plain = make(augment=False)[0][0].ravel().astype(int)
     assert set(plain % 4) == {0}
-    with pytest.raises(ValueError, match="sampling 'released' needs images"):
-        make(sampling="released")
+    with pytest.raises(ValueError, match="sampling 'authors' needs images"):
+        make(sampling="authors")
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

@@ -92,7 +92,7 @@ def test_a_kept_run_without_its_network_says_what_to_do(finished):
         record.load_network(finished)
 
 
-def test_the_learned_scale_of_the_unit_is_kept(run, dataset, finished):
+def test_the_learned_gamma_of_the_unit_is_kept(run, dataset, finished):
     metrics = files.read_json(finished / "metrics.json")
     assert metrics["gamma"] is None
     unit = SoftAttention(2, "paper", gamma_start=-0.25)
@@ -105,6 +105,7 @@ def test_the_environment_tells_versions_data_and_scale(finished, dataset, run):
     found = json.loads((finished / "environment.json").read_text())
     assert found["packages"]["keras"] == keras.__version__
     assert found["dataset_manifest"] == dataset.manifest_hash
+    assert found["pixel_sha256"] == {"images": None, "masks": None}
     assert found["split_manifest"] == "hash"
     assert found["scale"] == run.scale and found["weights"] == "random"
     assert found["training_seconds"] == 2.0 and found["peak_memory_mib"] > 50

@@ -221,10 +221,10 @@ def test_early_stopping(losses, patience, min_delta, stops):
     assert training.should_stop(history_of(losses, losses), "test", patience, min_delta) is stops
 
 
-def test_the_released_protocol_selects_on_the_test_set(run):
+def test_the_authors_protocol_selects_on_the_test_set(run):
     assert run.choosing == ("validation",)
-    assert run.model_copy(update={"protocol": "released"}).choosing == ("test",)
-    both = run.model_copy(update={"protocol": "released", "both_choices": True})
+    assert run.model_copy(update={"protocol": "authors"}).choosing == ("test",)
+    both = run.model_copy(update={"protocol": "authors", "both_choices": True})
     assert both.choosing == ("test", "validation")
 
 

@@ -66,7 +66,7 @@ def test_the_run_folder_is_the_one_of_the_design(load):
 
 
 def test_the_scale_says_how_little_was_trained():
-    small, deep = (Study.load("released_64px").runs()[place] for place in (0, -1))
+    small, deep = (Study.load("recipe_64px").runs()[place] for place in (0, -1))
     assert small.scale == "64 px, random initial weights, at most 4 epochs of 460 steps, learning rate 0.01"
     assert deep.scale == "107 px, random initial weights, at most 4 epochs of 60 steps, learning rate 0.01"
 
@@ -94,8 +94,10 @@ def test_attention_is_measured_where_there_is_some_and_a_part_asks_for_it(load):
 
 def test_the_split_of_a_run_is_what_make_split_takes(load):
     run = load(settings=GOOD["settings"] | {"leak": True, "split_folds": 3}).runs()[0]
-    assert set(inspect.signature(make_split).parameters) == {"dataset", *run.split}
-    assert run.split["leak"] and run.split["folds"] == 3
+    assert dict(run.split).items() <= run.model_dump().items() and run.split.leak and run.split.split_folds == 3
+    (_, *takes) = inspect.signature(make_split).parameters.values()
+    defaults = {field: Split.model_fields[field].default for field in Split.model_fields if field != "protocol"}
+    assert {each.name: each.default for each in takes if each.name != "protocol"} == defaults
 
 
 def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
@@ -108,7 +110,8 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"analysis": {"endpoint": "beauty"}}, "endpoint: .*'accuracy' or 'balanced_accuracy', not 'beauty'"),
+        ({"analysis": {"endpoint": "beauty"}}, "endpoint: unknown metric 'beauty': expected one of weighted_precision"),
+        (setting(selection="macro_auc"), "selection: unknown score of an epoch 'macro_auc': expected one of loss"),
         ({"analysis": {"margins": {"accuracy": 0.01}}}, "the endpoint 'balanced_accuracy' needs a margin"),
         ({"analysis": {"comparisons": [["papper", "baseline"]]}}, "unknown arm 'papper'.*did you mean 'paper'"),
         ({"parts": {"a": {"about": "x", "seedz": [1]}}}, "unknown key 'parts.a.seedz'.*did you mean 'seeds'"),
@@ -158,18 +161,18 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
         ({"name": "yours"}, "a study has the name of its file, 'mine', not 'yours'"),
         ({"folds": [0, 5]}, "fold 5 of the protocol clean does not exist: with 5 folds it is 0 to 4"),
         (
-            {"folds": [0, 1], "protocols": ["released"]},
-            "fold 1 of the protocol released does not exist: only the protocol clean has folds",
+            {"folds": [0, 1], "protocols": ["authors"]},
+            "fold 1 of the protocol authors does not exist: only the protocol clean has folds",
         ),
         (setting(weights="imagenet"), r"mine\.yaml: vgg16 is the authors' own network and has no ImageNet weights"),
-        (setting(cut="whole"), "vgg16 is not cut in the released network: set cut to released"),
+        (setting(cut="whole"), "vgg16 is not cut in the authors' network: set cut to authors"),
         (
             setting(image_size=30) | {"backbones": ["mobilenet"]},
             r"mine\.yaml: images of 30 px are too small for mobilenet: .* that is 31 px",
         ),
-        (setting(frozen=True, sampling="released"), "sampling released .* frozen .* set it to balanced"),
-        (setting(both_choices=True) | {"protocols": ["released"]}, "both_choices .* set validation_share"),
-        (setting(leak=True) | {"protocols": ["released"]}, "released tests has no other image to leak"),
+        (setting(frozen=True, sampling="authors"), "sampling authors .* frozen .* set it to balanced"),
+        (setting(both_choices=True) | {"protocols": ["authors"]}, "both_choices .* set validation_share"),
+        (setting(leak=True) | {"protocols": ["authors"]}, "authors tests has no other image to leak"),
         (
             {"parts": {"a": {"about": "x", "settings": {"external_test": True}}}},
             r"mine\.yaml, part a: synthetic has no outside test set: set external_test to false",
@@ -241,7 +244,7 @@ def test_a_study_that_cannot_be_a_folder_is_refused(name, tmp_path):
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path):
-    with pytest.raises(StudyError, match=r"no study file .*nothing\.yaml: the studies are ceiling, clean, cpu, demo"):
+    with pytest.raises(StudyError, match=r"no study file .*nothing\.yaml: the studies are ceiling, cpu, demo"):
         Study.load("nothing")
     file = tmp_path / "broken.yaml"
     file.write_text("datasets: [synthetic\nseeds: 1")
@@ -269,8 +272,9 @@ def test_the_parameters_of_the_other_notebooks_are_checked_too():
     data = {"study": "smoke", "dataset": "synthetic", "splits": [{"protocol": "clean"}], "image_sizes": [64]}
     assert DataParameters.check(data | {"pd": object()}).splits[0].seed == 0
     for changed, message in (
-        ({"splits": [{"protocol": "clear"}]}, r"splits\.0\.protocol: .*'clean'.*not 'clear'"),
+        ({"splits": [{"protocol": "clear"}]}, r"splits\.0\.protocol: unknown protocol 'clear'.*did you mean 'clean'"),
         ({"splits": [{"protocol": "clean", "fol": 1}]}, r"unknown key 'splits\.0\.fol'"),
+        ({"splits": [{"protocol": "authors", "fold": 1}]}, r"splits\.0: fold 1 of the protocol authors does not exist"),
         ({"splits": []}, "splits: .*at least 1 item"),
         ({"image_sizes": [0]}, r"image_sizes\.0: .*greater than or equal to 9"),
     ):
@@ -278,5 +282,3 @@ def test_the_parameters_of_the_other_notebooks_are_checked_too():
             DataParameters.check(data | changed)
     with pytest.raises(StudyError, match=r"the parameters cell: panel_images: .*, not 0"):
         AttentionParameters.check({"study": "smoke", "run": "x", "panel_images": 0})
-    fields = {name for name in inspect.signature(make_split).parameters if name != "dataset"}
-    assert set(Split.model_fields) == fields

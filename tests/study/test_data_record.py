@@ -6,7 +6,14 @@ from soft_attention import paths
 from soft_attention.errors import StudyError
 from soft_attention.study import stages
 from soft_attention.study.config import Study
-from soft_attention.study.data_record import check_images, check_split, record_file, recorded_splits, write_record
+from soft_attention.study.data_record import (
+    check_pixels,
+    check_source,
+    check_split,
+    record_file,
+    recorded_splits,
+    write_record,
+)
 
 FIRST, SECOND = {"protocol": "clean", "seed": 0}, {"protocol": "clean", "seed": 1}
 
@@ -19,7 +26,7 @@ def results(tmp_path, monkeypatch):
 
 def record(**hashes):
     audits = [{"split": {"first": FIRST, "second": SECOND}[name], "sha256": sha} for name, sha in hashes.items()]
-    return {"dataset": "toy", "images": "official", "splits": audits}
+    return {"dataset": "toy", "source": "official", "splits": audits}
 
 
 def test_a_split_that_is_not_the_recorded_one_is_an_error():
@@ -41,16 +48,30 @@ def test_a_new_split_is_added_and_a_changed_one_is_not_written_over():
 
 
 def test_runs_on_other_images_do_not_join_those_that_were_recorded():
-    check_images("mine", "toy", "mirror (300x225 px)")
+    check_source("mine", "toy", "mirror (300x225 px)")
     write_record("mine", record(first="abc"))
-    check_images("mine", "toy", "official")
+    check_source("mine", "toy", "official")
     with pytest.raises(
         StudyError, match=r"mine on toy used other images \(official\) than .*\(mirror \(300x225 px\)\)"
     ):
-        check_images("mine", "toy", "mirror (300x225 px)")
+        check_source("mine", "toy", "mirror (300x225 px)")
     with pytest.raises(StudyError, match="DATA_MIRROR"):
-        write_record("mine", record(second="xyz") | {"images": "mirror (300x225 px)"})
+        write_record("mine", record(second="xyz") | {"source": "mirror (300x225 px)"})
     assert [audit["sha256"] for audit in recorded_splits("mine", "toy")] == ["abc"]
+
+
+def test_runs_on_changed_pixels_do_not_join_those_that_were_recorded():
+    before = {"images": "abc", "masks": None}
+    write_record("mine", record(first="abc"))
+    check_pixels("mine", "toy", before)  # an older record has no hashes
+    write_record("mine", record(first="abc") | {"pixel_sha256": before})
+    check_pixels("mine", "toy", before)
+    check_pixels("mine", "toy", {"images": "abc", "masks": "found since"})
+    check_pixels("mine", "toy", {"images": None, "masks": None})
+    with pytest.raises(StudyError, match=r"the images of toy are not those that the study mine was made with"):
+        check_pixels("mine", "toy", {"images": "abd", "masks": None})
+    with pytest.raises(StudyError, match=r"the images of toy"):
+        write_record("mine", record(second="xyz") | {"pixel_sha256": {"images": "abd", "masks": None}})
 
 
 def test_the_record_of_the_smoke_study_is_made_anew():
@@ -72,7 +93,11 @@ def test_the_data_stage_is_done_again_when_the_study_has_splits_that_are_not_rec
     study = Study.load("smoke")
     write_record(
         study.name,
-        {"dataset": "synthetic", "images": "generated", "splits": [{"split": study.runs()[0].split, "sha256": "abc"}]},
+        {
+            "dataset": "synthetic",
+            "source": "generated",
+            "splits": [{"split": dict(study.runs()[0].split), "sha256": "abc"}],
+        },
     )
     stages.data(study, "synthetic")
     assert not asked

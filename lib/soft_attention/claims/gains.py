@@ -12,8 +12,6 @@ from soft_attention.evaluation.paired_tests import mcnemar_midp, wilson
 from soft_attention.published import NETWORK, published
 
 HEADLINE = "inception_resnet_v2"
-
-
 SAME_IMAGES = ("fewest_discordant", "p_fewest", "unrelated_discordant", "p_unrelated")  # columns of `gain_tests`
 
 
@@ -48,6 +46,26 @@ def gain_tests() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def class_changes() -> pd.DataFrame:
+    """InceptionResNetV2's correct images of each class without and with attention.
+
+    Returns:
+        class, images, baseline, released, change (images).
+    """
+    counts = class_counts().query("backbone == @HEADLINE")
+    table = counts.pivot(index="class", columns="arm", values="correct")
+    table.insert(0, "images", counts.groupby("class")["test_images"].first())
+    return table.assign(change=table["released"] - table["baseline"]).rename_axis(columns=None).reset_index()
+
+
+def score_changes() -> pd.DataFrame:
+    """What each published score changes by with attention, as a share: backbone, then a column for each score."""
+    table = published("networks").set_index(NETWORK)
+    scores = table[["accuracy", "weighted_precision", "macro_recall", "weighted_auc"]]
+    change = scores.xs("released", level="arm") - scores.xs("baseline", level="arm")
+    return change.loc[table.index.unique("backbone")].reset_index()
+
+
 def independent_tests(first: int, first_images: int, second: int, second_images: int) -> dict[str, float]:
     """Two-sided p of two shares of different images: score test (`p_independent`) and Fisher's (`p_fisher`)."""
     table = [[first, first_images - first], [second, second_images - second]]
@@ -78,16 +96,10 @@ def paired_range(first: Sequence[int], second: Sequence[int], images: Sequence[i
     unrelated_won = unrelated_lost + int(gain.sum())
     return {
         "fewest_discordant": won + lost,
-        "p_fewest": _paired_p(won, lost),
+        "p_fewest": mcnemar_midp(won, lost),
         "unrelated_discordant": unrelated_won + unrelated_lost,
-        "p_unrelated": _paired_p(unrelated_won, unrelated_lost),
+        "p_unrelated": mcnemar_midp(unrelated_won, unrelated_lost),
     }
-
-
-def _paired_p(won: int, lost: int) -> float:
-    """McNemar's mid-p of so many images that only the second network gets right, and only the first."""
-    second = np.arange(won + lost) < won
-    return mcnemar_midp(second, ~second).p_value
 
 
 def sign_test(gains: Sequence[float]) -> dict[str, float]:

@@ -29,17 +29,17 @@ def own_results(
     """
     parts = {name: parts[name] for name in answers}
     on_ham10000, on_isic2017 = (_where(parts, "dataset", dataset) for dataset in ("ham10000", "isic2017"))
-    as_released = _where(on_ham10000, "protocol", "released")
+    as_authors = _where(on_ham10000, "protocol", "authors")
     found = {
         "title": _each(
             on_ham10000 | on_isic2017, lambda name, backbone, runs: _verdict(answers[name], backbone, analysis)
         ),
-        "precision": _each(as_released, lambda *place: _score(place[-1], "weighted_precision")),
-        "accuracy": _each(as_released, lambda *place: _score(place[-1], "accuracy")),
+        "precision": _each(as_authors, lambda *place: _score(place[-1], "weighted_precision")),
+        "accuracy": _each(as_authors, lambda *place: _score(place[-1], "accuracy")),
         "auc": _each(on_ham10000, lambda *place: _both_arms(place[-1], "weighted_auc")),
         "precision_gain": _each(on_ham10000, lambda *place: _both_arms(place[-1], "weighted_precision")),
         "recall_absent": _each(on_ham10000, lambda *place: _both_arms(place[-1], "macro_recall")),
-        "test_images": _each(as_released, lambda *place: _test_images(place[-1])),
+        "test_images": _each(as_authors, lambda *place: _test_images(place[-1])),
         "isic2017_sensitivity": _each(on_isic2017, lambda *place: _sensitivities(place[-1])),
     }
     return {claim: text for claim, text in found.items() if text}
@@ -48,11 +48,11 @@ def own_results(
 def own_scores(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
     """Our networks on HAM10000 for `peers.peers_table`, means over the runs; None where there are none.
 
-    The released protocol only, as the authors and their reproductions tested single-image lesions; `confidence` holds
+    The protocol authors only, as the authors and their reproductions tested single-image lesions; `confidence` holds
     the scale.
     """
     rows = []
-    for name, backbone, runs in _networks(_where(_where(parts, "dataset", "ham10000"), "protocol", "released")):
+    for name, backbone, runs in _networks(_where(_where(parts, "dataset", "ham10000"), "protocol", "authors")):
         means = runs.groupby("arm")[["accuracy", "weighted_precision", "macro_recall", "weighted_auc"]].mean()
         facts = {"who": f"this study, {name}", "backbone": backbone, "confidence": runs["scale"].iloc[0]}
         facts["test_images"] = int(runs["n_images"].iloc[0])

@@ -1,15 +1,11 @@
 """The published sensitivity on ISIC-2017: which counts on the official test images can give it, and which cannot."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
-from mlscorecheck.check.bundles.skinlesion import check_isic2017
 
 from soft_attention.claims.wording import share
 from soft_attention.published import published
 
-ISIC2017_CODES = {"melanoma": "M", "seborrheic_keratosis": "SK", "nevus": "N"}
 ISIC2017_READINGS = {
     ("seborrheic_keratosis",): "sensitivity for seborrheic keratosis",
     ("melanoma",): "sensitivity for melanoma",
@@ -24,10 +20,9 @@ ISIC2017_READINGS = {
 def sensitivity_check(value: float = 0.916, decimals: int = 3) -> pd.DataFrame:
     """Which counts on the 600 official test images of ISIC-2017 a printed share can be.
 
-    Every k of n is tried, with n the size of each class and of the classes together; mlscorecheck answers the same
-    question from its own class counts. A share that no count gives is not that score of one evaluation on these
-    images. It may still be a mean of several scores, see `averages_check`, or of several trainings, or come from other
-    test images.
+    Every k of n is tried, with n the size of each class and of the classes together. A share that no count gives is
+    not that score of one evaluation on these images. It may still be a mean of several scores, see `averages_check`, or
+    of several trainings, or come from other test images.
 
     Args:
         value: the printed share, 0 to 1.
@@ -36,8 +31,7 @@ def sensitivity_check(value: float = 0.916, decimals: int = 3) -> pd.DataFrame:
     Returns:
         One row per group of classes, smallest first: images, reading (what score such a share would be), below and
         above (the nearest counts on both sides, as text), rounded and cut_off (the counts that give `value` when
-        rounded or when cut off, as text, empty if none), mlscorecheck_rounded and mlscorecheck_cut_off (whether
-        mlscorecheck finds the share possible).
+        rounded or when cut off, as text, empty if none).
 
     Raises:
         ValueError: `value` is not between 0 and 1, or has more decimals.
@@ -57,8 +51,6 @@ def sensitivity_check(value: float = 0.916, decimals: int = 3) -> pd.DataFrame:
                 "above": _fraction(min(below + 1, images), images, decimals),
                 "rounded": ", ".join(f"{k}/{images}" for k in counts[_rounded(counts, images, decimals) == printed]),
                 "cut_off": ", ".join(f"{k}/{images}" for k in counts[_cut_off(counts, images, decimals) == printed]),
-                "mlscorecheck_rounded": _isic2017_possible(group, value, 0.5 * 10**-decimals),
-                "mlscorecheck_cut_off": _isic2017_possible(group, value + 0.5 * 10**-decimals, 0.5 * 10**-decimals),
             }
         )
     return pd.DataFrame(rows).sort_values("images", ignore_index=True)
@@ -115,10 +107,3 @@ def _cut_off(counts: np.ndarray, images: int, decimals: int) -> np.ndarray:
 
 def _fraction(count: int, images: int, decimals: int) -> str:
     return f"{count}/{images} = {share(count / images, decimals + 1)}"
-
-
-def _isic2017_possible(group: Sequence[str], value: float, eps: float) -> bool:
-    """mlscorecheck: whether `value`, give or take `eps`, is a sensitivity for these classes against the others."""
-    against = [code for name, code in ISIC2017_CODES.items() if name not in group]
-    target = [ISIC2017_CODES[name] for name in group]
-    return not check_isic2017(target=target, against=against, scores={"sens": value}, eps=eps)["inconsistency"]

@@ -4,8 +4,3 @@
 def share(value: float, decimals: int = 3) -> str:
     """A share as text, without the zero before the point."""
     return f"{value:.{decimals}f}".removeprefix("0")
-
-
-def points(share: float, decimals: int = 1) -> str:
-    """A share in points, of 100."""
-    return f"{100 * share:.{decimals}f}"

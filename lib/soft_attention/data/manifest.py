@@ -1,14 +1,17 @@
 """One verified table of images: what every loader returns, and every complaint about rows."""
 
 import hashlib
+import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 import pandas as pd
 
 from soft_attention.data.catalog import DatasetInfo
+from soft_attention.data.content import content_hashes
 from soft_attention.errors import StudyError
 
 COLUMNS = ["image_id", "label", "lesion_id", "image_path", "mask_path"]
@@ -23,10 +26,12 @@ class Dataset:
         table: one row per image, sorted by image_id: image_id, label, lesion_id, image_path,
             mask_path (missing allowed), then the columns of the source.
         classes: the labels in the order used everywhere.
-        images: what the pixels are: "official", "mirror (300x225 px)", "generated" or "own".
+        source: where the pixels come from: "official", "mirror (300x225 px)", "own copy (600x450 px)",
+            "generated" or "own".
         external: an outside test set with the same columns, or None. It is given as a table or as
             a function that gets it when it is first asked for, so that training needs no download.
         manifest_hash: SHA-256 over the sorted rows image_id, label, lesion_id.
+        warnings: what a reader of the results must know of the data, a sentence each.
     """
 
     def __init__(
@@ -34,16 +39,17 @@ class Dataset:
         name: str,
         table: pd.DataFrame,
         classes: tuple[str, ...],
-        images: str,
+        source: str,
         external: pd.DataFrame | Callable[[], pd.DataFrame] | None = None,
+        warnings: Iterable[str] = (),
     ):
-        self.name, self.table, self.classes, self.images = name, table, tuple(classes), images
-        self._external = external
+        self.name, self.table, self.classes, self.source = name, table, tuple(classes), source
+        self.warnings, self._external = tuple(warnings), external
 
     def __repr__(self) -> str:
         lesions = self.table["lesion_id"].nunique()
         return (
-            f"Dataset({self.name}: {len(self.table):,} images ({self.images}) of {lesions:,} "
+            f"Dataset({self.name}: {len(self.table):,} images ({self.source}) of {lesions:,} "
             f"lesions, classes {', '.join(self.classes)})"
         )
 
@@ -56,6 +62,14 @@ class Dataset:
     @property
     def manifest_hash(self) -> str:
         return manifest_hash(self.table)
+
+    @cached_property
+    def pixel_hashes(self) -> dict[str, str | None]:
+        """SHA-256 over what the files of the `images` and of the `masks` hold, by image_id, whatever they are called.
+
+        As they were when this was first asked for; None where there are no masks, or no such files on this machine.
+        """
+        return {"images": _pixel_hash(self.table, "image_path"), "masks": _pixel_hash(self.table, "mask_path")}
 
 
 def read_table(file: Path | IO, columns: list[str], name: str | None = None, **options) -> pd.DataFrame:
@@ -135,6 +149,16 @@ def refuse(images, problem: str, name: str) -> None:
             f"{name}: {len(images):,} images {problem} ({', '.join(map(str, images[:5]))}{more}); "
             "correct the table or the files"
         )
+
+
+def _pixel_hash(table: pd.DataFrame, column: str) -> str | None:
+    rows = table[["image_id", column]].dropna().sort_values("image_id")
+    if rows.empty or not rows[column].map(os.path.isfile).all():
+        return None
+    lines = (
+        f"{image},{content}\n" for image, content in zip(rows["image_id"], content_hashes(rows[column]), strict=True)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def manifest_hash(table: pd.DataFrame) -> str:

@@ -10,12 +10,12 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from soft_attention.data.datasets import duplicate_pairs
-from soft_attention.data.manifest import Dataset
+from soft_attention.data.manifest import Dataset, refuse
+from soft_attention.data.own_table import SIDES
 from soft_attention.errors import StudyError, known
 from soft_attention.vocabulary import PROTOCOLS
 
 SUBSETS = ("train", "validation", "test")
-VALIDATION_SHARE = 0.15  # where none is asked for
 
 
 def make_split(
@@ -24,7 +24,7 @@ def make_split(
     seed: int = 0,
     fold: int = 0,
     *,
-    folds: int = 5,
+    split_folds: int = 5,
     test_share: float = 0.15,
     validation_share: float | None = None,
     leak: bool = False,
@@ -33,18 +33,18 @@ def make_split(
 
     Args:
         dataset: as from `load_dataset`.
-        protocol: `"released"`: the authors' rule. The test set is a stratified `test_share` of the
+        protocol: `"authors"`: the authors' rule. The test set is a stratified `test_share` of the
             lesions that have exactly one image, all other images train. There is no validation
             set, as the released code selects its checkpoint on the test set, unless
             `validation_share` asks for one; then whole lesions of the training images validate.
-            `"clean"`: of `folds` stratified folds over whole lesions, `fold` is the test set; about
+            `"clean"`: of `split_folds` stratified folds over whole lesions, `fold` is the test set; about
             `validation_share` (0.15) of the rest, again whole lesions, validates.
             `"official"`: the dataset's own test set. For `ham10000` that is the ISIC 2018 Task 3
             test set, with about `validation_share` (0.15) of HAM10000 for validation; for `isic2017`
-            the three published partitions. A column `partition` of a person's own dataset is taken
-            likewise; without validation rows, that share of the training lesions validates.
+            the three published partitions. A column `subset`, `split` or `partition` of a person's own
+            dataset is taken likewise; without validation rows, that share of the training lesions validates.
         seed: moves every random choice of the split.
-        fold: which fold is the test set, 0 to `folds` - 1; only `clean` has folds.
+        fold: which fold is the test set, 0 to `split_folds` - 1; only `clean` has folds.
         leak: inject a leak, to measure what one is worth: see `inject_leak`.
 
     Returns:
@@ -54,24 +54,49 @@ def make_split(
         which two images are nearly identical (`duplicate_pairs`), which the authors could not know.
 
     Raises:
-        ValueError: unknown protocol or partition, a fold that does not exist, or no official test set.
+        ValueError: unknown protocol or subset, a fold that does not exist, or no official test set.
         StudyError: a class without an image in one of the subsets, or too few lesions to divide.
+
+    >>> from soft_attention import load_dataset
+    >>> split = make_split(load_dataset("synthetic"), "clean", seed=0, fold=0)
+    >>> sorted(split["subset"].unique())
+    ['test', 'train', 'validation']
     """
-    known(protocol, PROTOCOLS, "protocol")
-    if not 0 <= fold < folds:
-        raise ValueError(f"fold {fold} does not exist: with {folds} folds it is 0 to {folds - 1}")
-    table = dataset.table.reset_index(drop=True)
-    if protocol == "released":
-        split = _released(table, test_share, seed, validation_share)
+    rule = PROTOCOLS[known(protocol, PROTOCOLS, "protocol")]
+    if not 0 <= fold < split_folds:
+        raise ValueError(f"fold {fold} does not exist: with {split_folds} folds it is 0 to {split_folds - 1}")
+    table, share = dataset.table.reset_index(drop=True), validation_share or rule.validation_share
+    if protocol == "authors":
+        split = _authors(table, test_share, seed, share)
     elif protocol == "clean":
-        split = _clean(table, seed, fold, folds, validation_share or VALIDATION_SHARE)
+        split = _clean(table, seed, fold, split_folds, share)
     else:
-        split = _official(dataset, table, seed, validation_share or VALIDATION_SHARE)
+        split = _official(dataset, table, seed, share)
     if leak:
         split = inject_leak(split, seed)
     where = f"{dataset.name}, protocol {protocol}, seed {seed}, fold {fold}"
     _check_classes(split, dataset.classes, where)
     return split
+
+
+def given_subsets(dataset: Dataset) -> pd.Series | None:
+    """The subset that somebody else gave each image, in a column `subset`, `split` or `partition`; None without one.
+
+    Raises:
+        ValueError: a name that is not in `SUBSETS`, whatever its case.
+        StudyError: two such columns, or an image without a subset.
+    """
+    columns = [name for name in SIDES if name in dataset.table]
+    if not columns:
+        return None
+    if len(columns) > 1:
+        raise StudyError(f"{dataset.name}: the columns {' and '.join(columns)} both say who trains and tests; keep one")
+    given = dataset.table[columns[0]].reset_index(drop=True)
+    refuse(dataset.table["image_id"][given.isna().to_numpy()], f"have no {columns[0]}", dataset.name)
+    given = given.astype(str).str.strip().str.lower()
+    for name in given.unique():
+        known(name, SUBSETS, columns[0])
+    return given
 
 
 def inject_leak(split: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -110,7 +135,7 @@ def audit_split(split: pd.DataFrame, leak: bool = False) -> dict:
     Returns:
         `counts` (images by subset and class), `images`, `lesions`, `shared_lesions` and
         `shared_groups` (0 without `leak`: otherwise this raises), `near_duplicates` (how many
-        `duplicate_pairs` lie in two subsets; only the released protocol can have some) and `sha256` of the manifest,
+        `duplicate_pairs` lie in two subsets; only the protocol authors can have some) and `sha256` of the manifest,
         the CSV of image_id, label, group and subset sorted by image_id.
 
     Raises:
@@ -143,13 +168,13 @@ def audit_split(split: pd.DataFrame, leak: bool = False) -> dict:
     }
 
 
-def _released(table: pd.DataFrame, test_share: float, seed: int, validation_share: float | None) -> pd.DataFrame:
+def _authors(table: pd.DataFrame, test_share: float, seed: int, validation_share: float | None) -> pd.DataFrame:
     images = table.groupby("lesion_id")["image_id"].transform("size")
     pool = table[images == 1]
     rare = pool["label"].value_counts().loc[lambda n: n < 2]
     if len(rare):
         raise StudyError(
-            f"class {rare.index[0]!r} has one lesion with a single image: the released protocol "
+            f"class {rare.index[0]!r} has one lesion with a single image: the protocol authors "
             "divides such lesions between train and test and needs two"
         )
     try:
@@ -175,12 +200,10 @@ def _clean(table: pd.DataFrame, seed: int, fold: int, folds: int, validation_sha
 
 def _official(dataset: Dataset, table: pd.DataFrame, seed: int, validation_share: float) -> pd.DataFrame:
     table = table.assign(group=_merged_lesions(table))
-    if "partition" in table:
-        for partition in table["partition"].unique():
-            known(partition, SUBSETS, "partition")
-        if (table["partition"] == "validation").any():
-            return table.assign(subset=table["partition"])
-        return _carve_validation(table, table.index[table["partition"] == "test"], validation_share, seed)
+    if (given := given_subsets(dataset)) is not None:
+        if (given == "validation").any():
+            return table.assign(subset=given)
+        return _carve_validation(table, table.index[given == "test"], validation_share, seed)
     if dataset.external is None:
         raise ValueError(
             f"{dataset.name!r} has no official test set; ham10000 and isic2017 have one: use protocol 'clean'"

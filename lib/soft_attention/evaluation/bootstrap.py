@@ -11,10 +11,16 @@ import pandas as pd
 import scipy  # its parts are loaded when they are first used: most tables need none
 
 from soft_attention.errors import known
-from soft_attention.evaluation.metrics import block_sizes, draw_lesions, from_counts, labels_and_probabilities
+from soft_attention.evaluation.metrics import (
+    METRICS,
+    Tally,
+    block_sizes,
+    draw_lesions,
+    labels_and_probabilities,
+    of_calls,
+)
 from soft_attention.evaluation.verdict import BootstrapDifference
 
-METRICS = ("accuracy", "balanced_accuracy", "weighted_precision", "macro_precision")
 UNITS = ("lesion", "image")
 
 
@@ -48,15 +54,15 @@ def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequen
     return pd.concat(pairs, ignore_index=True)
 
 
-def paired_bootstrap(
+def paired_bootstraps(
     pairs: pd.DataFrame,
     classes: Sequence[str],
-    metric: str | tuple[str, str] = "balanced_accuracy",
+    metrics: Sequence[str | tuple[str, str]],
     unit: str = "lesion",
     draws: int = 10_000,
     seed: int = 0,
-) -> BootstrapDifference:
-    """The difference of a score, mean over the seeds, for other lesions and other trainings.
+) -> dict[str | tuple[str, str], BootstrapDifference]:
+    """The difference of scores, mean over the seeds, for other lesions and other trainings: metric -> difference.
 
     A score is that of all predictions of a seed together: of every fold, where the protocol has folds. Where the folds
     of a seed predict the same images, as those of an outside test set, that is their mean.
@@ -77,8 +83,8 @@ def paired_bootstrap(
         pairs: from `pair_predictions`. The columns arm_weight and reference_weight, if there are such, say how much an
             image counts for that arm: 0 leaves it out, to compare a part of the images with the whole.
         classes: the class names.
-        metric: one of `METRICS`, as defined in `metrics.score`. Or two of them, of the arm and of the reference: how
-            much higher one is.
+        metrics: each one of `metrics.of_calls`. Or two of them, of the arm and of the reference: how much higher one
+            is. All are taken of the same draws, which is as fast as of one.
         unit: what counts the same, every `lesion` (an image weighs 1 / tested images of its lesion) or every `image`.
         draws: number of resamples.
         seed: of the resampling.
@@ -86,18 +92,6 @@ def paired_bootstrap(
     Raises:
         ValueError: fewer than two lesions, or an unknown metric or unit.
     """
-    return paired_bootstraps(pairs, classes, [metric], unit, draws, seed)[metric]
-
-
-def paired_bootstraps(
-    pairs: pd.DataFrame,
-    classes: Sequence[str],
-    metrics: Sequence[str | tuple[str, str]],
-    unit: str = "lesion",
-    draws: int = 10_000,
-    seed: int = 0,
-) -> dict[str | tuple[str, str], BootstrapDifference]:
-    """`paired_bootstrap` of several metrics from the same draws, which is as fast as of one: metric -> difference."""
     rng = np.random.default_rng(seed)
     resampled = resample_lesions(pairs, classes, metrics, unit, draws, rng)
     facts = _facts(pairs)
@@ -119,10 +113,10 @@ def bootstraps_of_change(
     Args:
         pairs, others: from `pair_predictions`, with the same seeds and lesions.
         metrics: by name the metric taken of `pairs` and the one of `others`.
-        classes, unit, draws, seed: as in `paired_bootstrap`.
+        classes, unit, draws, seed: as in `paired_bootstraps`.
 
     Raises:
-        ValueError: other seeds or lesions, or as in `paired_bootstrap`.
+        ValueError: other seeds or lesions, or as in `paired_bootstraps`.
     """
     for column in ("seed", "lesion_id"):
         if set(pairs[column]) != set(others[column]):
@@ -130,7 +124,7 @@ def bootstraps_of_change(
     found = []
     for place, table in enumerate((pairs, others)):
         rng = np.random.default_rng(seed)  # both with the same lesions
-        names = [known(pair[place], METRICS, "metric") for pair in metrics.values()]
+        names = [known(pair[place], of_calls(), "metric") for pair in metrics.values()]
         found.append(resample_lesions(table, classes, names, unit, draws, rng))
     facts = _facts(pairs)
     deviates = rng.standard_t(max(facts["seeds"] - 1, 1), draws)
@@ -146,7 +140,7 @@ def bootstraps_of_change(
 def bootstrap_mean(table: pd.DataFrame, value: str, draws: int = 2_000, seed: int = 0) -> BootstrapDifference:
     """The mean of a difference over images, mean over the seeds, for other lesions and other trainings.
 
-    The draws are those of `paired_bootstrap`; every image counts the same.
+    The draws are those of `paired_bootstraps`; every image counts the same.
 
     Args:
         table: columns image_id, lesion_id, seed and `value`; a row for every seed and image.
@@ -202,11 +196,11 @@ def resample_lesions(
 
     The second is (draws, seeds).
 
-    Args, Raises: as in `paired_bootstrap`.
+    Args, Raises: as in `paired_bootstraps`.
     """
     both = {metric: metric if isinstance(metric, tuple) else (metric, metric) for metric in metrics}
     for name in {name for pair in both.values() for name in pair}:
-        known(name, METRICS, "metric")
+        known(name, of_calls(), "metric")
     counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
     lesions = len(counts)
     _check_lesions(lesions)
@@ -216,9 +210,10 @@ def resample_lesions(
     def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
         """(draws, seeds) of each metric under lesion weights (draws, lesions)."""
         drawn = (weights @ flat).reshape(len(weights), *counts.shape[1:])
+        arm, reference = (Tally(*np.moveaxis(drawn[:, :, number], -2, 0)) for number in (0, 1))
         # Equal arms differ by 0, not by the rounding of a sum.
         return {
-            metric: (from_counts(drawn[:, :, 0], one) - from_counts(drawn[:, :, 1], other)).round(12)
+            metric: (METRICS[one].of(arm) - METRICS[other].of(reference)).round(12)
             for metric, (one, other) in both.items()
         }
 

@@ -1,22 +1,106 @@
-"""Scores of one table of predictions, and their intervals by resampling lesions."""
+"""What a metric is, the scores of one table of predictions, and their intervals by resampling lesions.
 
-from collections.abc import Sequence
+Imports no pandas: `study.config` reads the names of the metrics, and a plan is read in no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ISIC2017_CLASSES = frozenset({"melanoma", "nevus", "seborrheic_keratosis"})
 ISIC2017_TASKS = ("melanoma", "seborrheic_keratosis")
-LABELS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "weighted_precision": "weighted precision",
-    "macro_recall": "macro recall",
-    "weighted_auc": "weighted AUC",
-    "macro_auc": "macro AUC",
-}
-INTERVAL_METRICS = tuple(LABELS)
 SUM_TOLERANCE = 1e-3  # a float32 softmax is far closer; a lost or doubled class is far off
+TABLES = ("run", "networks", "external", "ledger")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Images by class, each with its weight: arrays `(..., classes)`, of which the last axis is summed up.
+
+    Attributes:
+        support: the images of a class.
+        hits: those of them that were called so.
+        called: all images that were called so.
+        auc: the class against the rest; NaN where it does not occur. Only metrics that rank read it.
+    """
+
+    support: np.ndarray
+    hits: np.ndarray
+    called: np.ndarray
+    auc: np.ndarray | None = None
+
+    @classmethod
+    def of_confusion(cls, confusion: np.ndarray, auc: np.ndarray | None = None) -> Tally:
+        """From weights of images by class (rows) and what they were called (columns), `(..., classes, classes)`."""
+        hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+        return cls(confusion.sum(axis=-1), hits, confusion.sum(axis=-2), auc)
+
+    @property
+    def share(self) -> np.ndarray:
+        """Of all images."""
+        return self.support / self.support.sum(axis=-1, keepdims=True)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """0 for a class that does not occur."""
+        return _ratio(self.hits, self.support)
+
+    @property
+    def precision(self) -> np.ndarray:
+        """0 for a class that nothing was called."""
+        return _ratio(self.hits, self.called)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score of predictions. A new metric is a line in `METRICS`.
+
+    Attributes:
+        label: name for people.
+        of: its value `(...)` from a tally.
+        tables: where it stands, some of `TABLES`: the scores of a run with their intervals, the networks beside the
+            published ones and what attention gains, the outside test set, the bias ledger.
+        ranks: it takes the AUC of each class. Such a metric has no place in the ledger, chooses no epoch and is no
+            endpoint: those rest on what each image was called.
+    """
+
+    label: str
+    of: Callable[[Tally], np.ndarray]
+    tables: Collection[str] = TABLES
+    ranks: bool = False
+
+
+METRICS = {
+    "weighted_precision": Metric("weighted precision", lambda of: np.vecdot(of.share, of.precision)),
+    "weighted_auc": Metric(
+        "weighted AUC",
+        lambda of: np.where(of.share > 0, of.share * of.auc, 0.0).sum(axis=-1),
+        ("run", "networks"),
+        ranks=True,
+    ),
+    "accuracy": Metric("accuracy", lambda of: of.hits.sum(axis=-1) / of.support.sum(axis=-1)),
+    "macro_recall": Metric("macro recall", lambda of: of.recall.mean(axis=-1), ("run", "networks")),
+    "balanced_accuracy": Metric("balanced accuracy", lambda of: of.recall.sum(axis=-1) / (of.support > 0).sum(axis=-1)),
+    "macro_precision": Metric("macro precision", lambda of: of.precision.mean(axis=-1), ()),
+    "macro_auc": Metric("macro AUC", lambda of: of.auc.mean(axis=-1), ("run", "external"), ranks=True),
+}
+
+
+def in_table(table: str) -> tuple[str, ...]:
+    """The names of the metrics that stand in one of `TABLES`."""
+    return tuple(name for name, metric in METRICS.items() if table in metric.tables)
+
+
+def of_calls() -> tuple[str, ...]:
+    """The names of the metrics that rest on what each image was called: they can choose an epoch and be an endpoint."""
+    return tuple(name for name, metric in METRICS.items() if not metric.ranks)
 
 
 def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
@@ -42,30 +126,20 @@ def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
             or probabilities that are none.
     """
     truth, probabilities = labels_and_probabilities(predictions, classes)
-    predicted = probabilities.argmax(axis=1)
-    numbers = np.arange(len(classes))
-    confusion = _confusion(truth, predicted, len(classes))
-    hits, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    precision, recall = hits / np.maximum(called, 1), hits / np.maximum(support, 1)
-    share = support / support.sum()
-    auc = np.array([_auc(truth == k, probabilities[:, k]) for k in numbers])
+    confusion = _confusion(truth, probabilities.argmax(axis=1), len(classes))
+    auc = np.array([_auc(truth == k, probabilities[:, k]) for k in range(len(classes))])
+    tally = Tally.of_confusion(confusion, auc)
     result = {
         "n_images": len(truth),
         "n_lesions": int(predictions["lesion_id"].nunique()),
-        "correct": int(hits.sum()),
-        "accuracy": hits.sum() / len(truth),
-        "balanced_accuracy": recall[support > 0].mean(),
-        "weighted_precision": share @ precision,
-        "macro_precision": precision.mean(),
-        "macro_recall": recall.mean(),
-        "weighted_auc": _weighted(auc, share),
-        "macro_auc": auc.mean(),
+        "correct": int(tally.hits.sum()),
+        **{name: metric.of(tally) for name, metric in METRICS.items()},
         "per_class": {
             name: {
-                "precision": precision[k],
-                "recall": recall[k],
+                "precision": tally.precision[k],
+                "recall": tally.recall[k],
                 "auc": auc[k],
-                "support": int(support[k]),
+                "support": int(tally.support[k]),
             }
             for k, name in enumerate(classes)
         },
@@ -86,7 +160,7 @@ def intervals(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, list[float] | None]:
-    """Percentile bootstrap intervals of `INTERVAL_METRICS`: metric -> [low, high].
+    """Percentile bootstrap intervals of the metrics of a run: metric -> [low, high].
 
     Images of one lesion are not independent, so whole lesions are drawn, with replacement and as
     many as there are, and bring all their images. A draw in which a score does not exist (macro
@@ -115,7 +189,7 @@ def intervals(
     ]
     tail = 50 * (1 - level)
     result = {}
-    for metric in INTERVAL_METRICS:
+    for metric in in_table("run"):
         values = np.concatenate([block[metric] for block in blocks])
         values = values[~np.isnan(values)]
         result[metric] = np.percentile(values, [tail, 100 - tail]).tolist() if values.size else None
@@ -129,7 +203,8 @@ def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) 
         raise ValueError(f"the predictions lack the columns {', '.join(missing)}")
     if predictions.empty:
         raise ValueError("the predictions hold no image")
-    truth = pd.Index(classes).get_indexer(predictions["label"])
+    numbers = {name: number for number, name in enumerate(classes)}
+    truth = predictions["label"].map(numbers).fillna(-1).to_numpy(int)
     probabilities = predictions[list(classes)].to_numpy(np.float64)
 
     def reject(wrong: np.ndarray, problem: str) -> None:
@@ -150,14 +225,13 @@ def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) 
 
 
 def of_epoch(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Loss, accuracy and balanced accuracy of probabilities (N, classes) and class numbers (N,), to judge an epoch by.
+    """Loss and `of_calls` metrics of probabilities (N, classes) and class numbers (N,), to judge an epoch by.
 
     The loss is the mean of -log of the probability of the true class, which counts as 1e-7 at least.
     """
     of_truth = probabilities[np.arange(len(truth)), truth]
-    confusion = _confusion(truth, probabilities.argmax(axis=1), probabilities.shape[1]).astype(float)
-    counts = np.stack([confusion.sum(axis=1), np.diag(confusion), confusion.sum(axis=0)])
-    scores = {metric: float(from_counts(counts, metric)) for metric in ("accuracy", "balanced_accuracy")}
+    tally = Tally.of_confusion(_confusion(truth, probabilities.argmax(axis=1), probabilities.shape[1]))
+    scores = {name: float(METRICS[name].of(tally)) for name in of_calls()}
     return {"loss": float(-np.log(np.clip(of_truth, 1e-7, 1)).mean())} | scores
 
 
@@ -171,9 +245,9 @@ def _auc(positive: np.ndarray, scores: np.ndarray) -> float:
     return _weighted_auc(np.ones((1, len(scores))), positive, scores)[0]
 
 
-def _weighted(auc: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Mean over the last axis weighted by class frequency; absent classes weigh nothing."""
-    return np.where(share > 0, share * auc, 0.0).sum(axis=-1)
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """0 where the whole is 0."""
+    return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
 
 
 def _binary(positive: np.ndarray, probability: np.ndarray) -> dict:
@@ -210,23 +284,13 @@ def draw_lesions(rng: np.random.Generator, lesions: int, draws: int) -> np.ndarr
 
 
 def _weighted_scores(weights: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
-    """`INTERVAL_METRICS` under image weights (draws, N): (draws,) each, NaN where undefined."""
+    """The metrics of a run under image weights (draws, N): (draws,) each, NaN where undefined."""
     classes = probabilities.shape[1]
     cell = truth * classes + probabilities.argmax(axis=1)
     confusion = (weights @ np.eye(classes**2)[cell]).reshape(-1, classes, classes)
-    hits = np.diagonal(confusion, axis1=1, axis2=2)
-    support, called, total = confusion.sum(axis=2), confusion.sum(axis=1), weights.sum(axis=1)
-    recall, precision = hits / np.maximum(support, 1), hits / np.maximum(called, 1)
-    share = support / total[:, None]
     auc = np.stack([_weighted_auc(weights, truth == k, probabilities[:, k]) for k in range(classes)], axis=1)
-    return {
-        "accuracy": hits.sum(axis=1) / total,
-        "balanced_accuracy": recall.sum(axis=1) / (support > 0).sum(axis=1),
-        "weighted_precision": (share * precision).sum(axis=1),
-        "macro_recall": recall.mean(axis=1),
-        "weighted_auc": _weighted(auc, share),
-        "macro_auc": auc.mean(axis=1),
-    }
+    tally = Tally.of_confusion(confusion, auc)
+    return {name: METRICS[name].of(tally) for name in in_table("run")}
 
 
 def _weighted_auc(weights: np.ndarray, positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -240,17 +304,3 @@ def _weighted_auc(weights: np.ndarray, positive: np.ndarray, scores: np.ndarray)
     pairs = positives.sum(axis=1) * negatives.sum(axis=1)
     won = (positives * below).sum(axis=1)
     return np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
-
-
-def from_counts(counts: np.ndarray, metric: str) -> np.ndarray:
-    """The metric from support, hits and calls (..., 3, classes), as in `score`."""
-    support, hits, called = np.moveaxis(counts, -2, 0)
-    if metric == "accuracy":
-        return hits.sum(axis=-1) / support.sum(axis=-1)
-    if metric == "balanced_accuracy":
-        recall = np.divide(hits, support, out=np.zeros_like(hits), where=support > 0)
-        return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
-    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    if metric == "macro_precision":
-        return precision.mean(axis=-1)
-    return (support * precision).sum(axis=-1) / support.sum(axis=-1)

@@ -1,9 +1,7 @@
-"""Tests of two arms on the same images, of one pair of networks or of all runs, and of shares.
+"""Tests of two arms on the same images, over runs or from counts, and intervals of shares.
 
 A difference is everywhere arm minus reference, as a share: .01 is one point.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,79 +11,32 @@ from numpy.typing import ArrayLike
 from soft_attention.evaluation.verdict import Difference
 
 
-@dataclass(frozen=True)
-class McNemar:
-    """Images that only one of the arms calls correctly, and the p-value of McNemar's test."""
-
-    arm_only: int
-    reference_only: int
-    p_value: float
-
-
-def mcnemar_midp(correct: ArrayLike, reference_correct: ArrayLike) -> McNemar:
-    """Exact McNemar test with the mid-p-value: do both arms call the same share of images correctly?
+def mcnemar_midp(arm_only: int, reference_only: int) -> float:
+    """p of the exact McNemar test with the mid-p-value: do both arms call the same share of images correctly?
 
     It is as powerful as the asymptotic test and keeps the level (Fagerland et al., BMC Med Res Methodol 13:91, 2013).
     The images must be independent: one per lesion, and one seed.
 
     Args:
-        correct, reference_correct: (N,) booleans, whether the arms called the same images correctly.
+        arm_only, reference_only: how many images only that one calls correctly.
     """
-    first, second = np.asarray(correct, bool), np.asarray(reference_correct, bool)
-    _check_lengths(first, second)
-    counts = int((first & ~second).sum()), int((second & ~first).sum())
-    discordant = sum(counts)
-    point = scipy.stats.binom.pmf(counts[0], discordant, 0.5)
-    if discordant == 0:
-        p_value = 1.0
-    elif counts[0] == counts[1]:
-        p_value = 1 - point / 2
-    else:
-        p_value = 2 * scipy.stats.binom.cdf(min(counts), discordant, 0.5) - point
-    return McNemar(*counts, float(p_value))
-
-
-def delong(
-    positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike, lesions: ArrayLike | None = None
-) -> Difference:
-    """DeLong's test of two areas under the ROC curve on the same images (DeLong et al., Biometrics 44, 1988).
-
-    Computed from midranks (Sun and Xu, IEEE Signal Process Lett 21, 2014). With `lesions`, images of one lesion may
-    depend on each other (Obuchowski, Biometrics 53, 1997); where every lesion has one image, that is the same.
-
-    Args:
-        positive: (N,) booleans.
-        scores, reference_scores: (N,), higher for what is rather positive.
-        lesions: (N,) the lesion of each image, either positive or not.
-
-    Raises:
-        ValueError: unequal lengths, fewer than two lesions of a kind, or a lesion of both kinds.
-    """
-    positive = np.asarray(positive, bool)
-    first, second = np.asarray(scores, float), np.asarray(reference_scores, float)
-    lesion = np.arange(len(positive)) if lesions is None else np.asarray(lesions)
-    _check_lengths(positive, first, second, lesion)
-    if min(len(np.unique(lesion[kind])) for kind in (positive, ~positive)) < 2:
-        raise ValueError("an area under the ROC curve needs two positive lesions and two others")
-    if np.intersect1d(lesion[positive], lesion[~positive]).size:
-        raise ValueError("a lesion holds positive and other images")
-    areas, components = zip(*(_placements(positive, values) for values in (first, second)), strict=True)
-    variance = 0.0
-    for kind in (positive, ~positive):
-        deviation = (components[0] - components[1])[kind] - (areas[0] - areas[1])
-        sums = np.bincount(np.unique(lesion[kind], return_inverse=True)[1], deviation)
-        variance += len(sums) / (len(sums) - 1) * (sums**2).sum() / kind.sum() ** 2
-    return Difference(areas[0] - areas[1], float(np.sqrt(variance)))
+    discordant = arm_only + reference_only
+    if arm_only == reference_only:
+        return 1 - float(scipy.stats.binom.pmf(arm_only, discordant, 0.5)) / 2 if discordant else 1.0
+    fewer = min(arm_only, reference_only)
+    return float(2 * scipy.stats.binom.cdf(fewer, discordant, 0.5) - scipy.stats.binom.pmf(fewer, discordant, 0.5))
 
 
 def auc_contributions(positive: ArrayLike, scores: ArrayLike, reference_scores: ArrayLike) -> np.ndarray:
     """What each image adds to the difference of two areas under the ROC curve: (N,), whose mean is the difference.
 
-    To first order other images move their mean as they move the difference (the components of `delong`), so that
-    `bootstrap_mean` gives the interval of an area too.
+    To first order other images move their mean as they move the difference: these are the components of DeLong's test
+    (Biometrics 44, 1988; from midranks: Sun and Xu, IEEE Signal Process Lett 21, 2014). So `bootstrap_mean` gives the
+    interval of an area too.
 
     Args:
-        positive, scores, reference_scores: as in `delong`.
+        positive: (N,) booleans.
+        scores, reference_scores: (N,), higher for what is rather positive.
 
     Raises:
         ValueError: unequal lengths, or no image of a kind.

@@ -9,7 +9,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are first used: most tables need none
 from numpy.typing import ArrayLike
 
-SUPPORTED, NOT_SUPPORTED, EQUIVALENT, UNDECIDED = "supported", "not supported", "equivalent", "undecided at this scale"
+BETTER, WORSE, EQUIVALENT, UNDECIDED = "better", "worse", "equivalent", "undecided"
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,14 @@ class Difference:
         """
         return max(self.p_above(-margin), self.p_below(margin))
 
+    def detectable(self, power: float = 0.8, level: float = 0.95) -> float:
+        """The true difference that an interval of this width tells from 0 with probability `power`, uncorrected.
+
+        Half the width of the interval that decides, and as much again as an estimate may fall short by chance.
+        """
+        half_widths = [(high - low) / 2 for low, high in map(self.interval, (level, 2 * power - 1))]
+        return sum(half_widths)
+
     def _tail(self, distance: float) -> float:
         if self.standard_error == 0:
             return float(distance <= 0)
@@ -82,6 +90,10 @@ class BootstrapDifference(Difference):
     def p_below(self, value: float) -> float:
         return float((1 + (self.draws >= value).sum()) / (1 + len(self.draws)))
 
+    def share_within(self, margin: float) -> float:
+        """Share of the draws that are within ±`margin`."""
+        return float((np.abs(self.draws) <= margin).mean())
+
 
 def verdict(
     difference: Difference,
@@ -96,8 +108,8 @@ def verdict(
 
     1. `EQUIVALENT`: the interval of level 2 level - 1 (90 % for 95 %) is within ±margin, so the arms differ by less
        than what counts, even where the difference is surely not 0;
-    2. `SUPPORTED`: p < 1 - level and the arm is better, i.e. the interval is above 0;
-    3. `NOT_SUPPORTED`: p < 1 - level and the arm is worse, i.e. the interval is below 0;
+    2. `BETTER`: p < 1 - level and the arm is better, i.e. the interval is above 0;
+    3. `WORSE`: p < 1 - level and the arm is worse, i.e. the interval is below 0;
     4. `UNDECIDED`: the data exclude neither.
 
     Args:
@@ -110,7 +122,7 @@ def verdict(
     if (difference.p_equivalence(margin) if p_equivalence is None else p_equivalence) < alpha:
         return EQUIVALENT
     if (difference.p_value() if p_value is None else p_value) < alpha:
-        return SUPPORTED if difference.estimate > 0 else NOT_SUPPORTED
+        return BETTER if difference.estimate > 0 else WORSE
     return UNDECIDED
 
 

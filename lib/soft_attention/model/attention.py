@@ -43,6 +43,14 @@ class SoftAttention(Unit):
 
     Returns:
         Attended features `(B, H, W, C)`, and with `return_maps` also the maps `(B, K, H, W)` in float32.
+
+    Raises:
+        ValueError: an unknown variant, no head, channels that the features do not have, features of unknown size.
+
+    >>> features = keras.ops.ones((2, 6, 6, 32))
+    >>> attended, maps = SoftAttention(heads=4, variant="released", return_maps=True)(features)
+    >>> tuple(attended.shape), tuple(maps.shape)
+    ((2, 6, 6, 32), (2, 4, 6, 6))
     """
 
     def __init__(self, heads=16, variant="paper", return_maps=False, gamma_start=0.01, channels=None, **kwargs):

@@ -159,7 +159,7 @@ def _mobilenet_trunk(x: KerasTensor, weights: str | None) -> KerasTensor:
 # --- all of them ---------------------------------------------------------------------------------------------
 
 
-class Parts(NamedTuple):
+class Architecture(NamedTuple):
     """A network around the place of the attention unit.
 
     Attributes:
@@ -175,13 +175,13 @@ class Parts(NamedTuple):
     whole: Callable[[KerasTensor, str | None], KerasTensor] | None = None
 
 
-PARTS = {
-    "vgg16": Parts(_vgg16_trunk, _vgg16_pool, _vgg16_tail),
-    "resnet34": Parts(_resnet34_trunk, _unchanged, _resnet34_tail),
-    "resnet50": Parts(_resnet50_trunk, _unchanged, _average),
-    "densenet201": Parts(_densenet201_trunk, _unchanged, _flatten, _densenet201_whole),
-    "inception_resnet_v2": Parts(
+ARCHITECTURES = {
+    "vgg16": Architecture(_vgg16_trunk, _vgg16_pool, _vgg16_tail),
+    "resnet34": Architecture(_resnet34_trunk, _unchanged, _resnet34_tail),
+    "resnet50": Architecture(_resnet50_trunk, _unchanged, _average),
+    "densenet201": Architecture(_densenet201_trunk, _unchanged, _flatten, _densenet201_whole),
+    "inception_resnet_v2": Architecture(
         _inception_resnet_v2_trunk, _inception_resnet_v2_relu, _flatten, _inception_resnet_v2_whole
     ),
-    "mobilenet": Parts(_mobilenet_trunk, _unchanged, _average, _mobilenet_whole),
+    "mobilenet": Architecture(_mobilenet_trunk, _unchanged, _average, _mobilenet_whole),
 }

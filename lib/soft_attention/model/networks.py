@@ -11,7 +11,7 @@ from keras import KerasTensor, layers
 from soft_attention.errors import StudyError, known
 from soft_attention.files import why_unreadable
 from soft_attention.model.attention import SoftAttention
-from soft_attention.model.backbones import PARTS
+from soft_attention.model.backbones import ARCHITECTURES
 from soft_attention.model.checkpoints import is_keras2, load_keras2
 from soft_attention.model.units import Unit
 from soft_attention.vocabulary import ARMS, BACKBONES, Arm, check_backbone
@@ -45,10 +45,10 @@ def build_network(
     image_size: int | None = None,
     weights: str | Path | None = None,
     *,
-    preprocessing: str = "released",
+    preprocessing: str = "authors",
     heads: int = 16,
     channels: Sequence[int] | None = None,
-    cut: str = "released",
+    cut: str = "authors",
     baseline_dropout: bool = False,
     baseline_pool: bool = False,
     frame_dropout: bool = True,
@@ -63,11 +63,11 @@ def build_network(
         classes: number of outputs.
         image_size: side of the square input in pixels; None means the released network's own.
         weights: None (random), `"imagenet"` (trunk only) or the path of a saved model or weights file.
-        preprocessing: `"released"` scales to [-1, 1] for every backbone, as the authors did;
+        preprocessing: `"authors"` scales to [-1, 1] for every backbone, as the authors did;
             `"backbone"` scales as the backbone's ImageNet weights expect.
         heads: number of attention maps.
         channels: which channels the arm `released` makes its maps from; None: 0, 1 and 2, as released.
-        cut: `"released"`: the backbone ends where the authors cut it; `"whole"`: where it ends. The two differ for
+        cut: `"authors"`: the backbone ends where the authors cut it; `"whole"`: where it ends. The two differ for
             DenseNet201, InceptionResNetV2 and MobileNet, and only those can be had whole.
         baseline_dropout: drop half of the features in the baseline too, as every other arm does (and as the released
             InceptionResNetV2 does anyway).
@@ -86,12 +86,16 @@ def build_network(
         ValueError: unknown backbone, arm, preprocessing or cut, a cut that the backbone does not have, or an image
             too small to leave 2 x 2 cells.
         StudyError: weights that do not exist, cannot be fetched, are damaged or do not fit.
+
+    >>> network = build_network("mobilenet", "released", classes=3, image_size=64)
+    >>> network.output_shape
+    (None, 3)
     """
-    facts, parts = BACKBONES[known(backbone, BACKBONES, "backbone")], PARTS[backbone]
+    facts, architecture = BACKBONES[known(backbone, BACKBONES, "backbone")], ARCHITECTURES[backbone]
     step = ARMS[known(arm, ARMS, "arm")]
     size = image_size or facts.image_size
     check_backbone(backbone, size, weights, cut)
-    trunk = parts.whole if cut == "whole" else parts.trunk
+    trunk = architecture.whole if cut == "whole" else architecture.trunk
     imagenet = weights == "imagenet"
 
     image = keras.Input((size, size, 3), name="image")
@@ -102,8 +106,8 @@ def build_network(
         attended = _attended(features, step, heads, channels, train_unit, inputs)
         x = _frame(features, attended, frame_dropout)
     else:
-        x = _plain(parts.plain(features), baseline_pool, baseline_dropout)
-    x = parts.tail(x)
+        x = _plain(architecture.plain(features), baseline_pool, baseline_dropout)
+    x = architecture.tail(x)
     if head_norm:
         x = layers.BatchNormalization(center=False, scale=False, name="head_norm")(x)
     x = layers.Dense(classes, name="logits")(x)
@@ -123,7 +127,7 @@ def attention_unit(network: keras.Model) -> Unit:
     raise ValueError(f"{network.name} has no attention to look at: choose a run of the arm {with_maps}")
 
 
-def learned_scale(network: keras.Model) -> float | None:
+def learned_gamma(network: keras.Model) -> float | None:
     """The scale gamma of the unit of the arm `paper`; None in the other arms, which have none.
 
     Where the features are not negative, as behind a ReLU, a gamma of 0 or less silences the attention: the ReLU of the
@@ -178,8 +182,8 @@ def _plain(x: KerasTensor, pool: bool, dropout: bool) -> KerasTensor:
 
 
 def _preprocessing_mode(preprocessing: str, own: str | None) -> str:
-    known(preprocessing, ("released", "backbone"), "preprocessing")
-    return "tf" if preprocessing == "released" or own is None else own
+    known(preprocessing, ("authors", "backbone"), "preprocessing")
+    return "tf" if preprocessing == "authors" or own is None else own
 
 
 def _load_weights(network: keras.Model, path: Path) -> None:

@@ -98,8 +98,8 @@ class LesionMap(Unit):
 def area_shares(pixels: int, cells: int) -> np.ndarray:
     """How much of each cell each pixel covers, along one axis: `(cells, pixels)` float32, each row summing to 1.
 
-    >>> area_shares(3, 2).round(2).tolist()
-    [[0.67, 0.33, 0.0], [0.0, 0.33, 0.67]]
+    >>> area_shares(4, 2).tolist()
+    [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
     """
     edges = np.arange(cells + 1) * pixels / cells
     pixel = np.arange(pixels)

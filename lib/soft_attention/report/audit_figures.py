@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 
-from soft_attention.report.figures import ARM_COLOURS
+from soft_attention.report.figures import arm_colour
 
 LENGTH, HEIGHT, DEPTH = 9.0, 2.4, np.array([1.15, 0.95])  # of the drawn block: channels, rows, columns (obliquely)
 SAYS = {"paper": "what the paper writes", "released": "what the released code computes"}
@@ -23,10 +23,10 @@ def what_is_read(shape: tuple[int, int, int], reach: Mapping[str, Mapping[str, S
     """
     figure, grid = plt.subplots(len(reach), 1, figsize=(10, 3.6 * len(reach) + 0.5), squeeze=False)
     for axes, (variant, read) in zip(grid[:, 0], reach.items(), strict=True):
-        _block(axes, shape, read, ARM_COLOURS[variant])
-        _map(axes, shape, ARM_COLOURS[variant])
+        _block(axes, shape, read, arm_colour(variant))
+        _map(axes, shape, arm_colour(variant))
         count = f"{len(read['channels'])} of {shape[2]} channels"
-        axes.text(0, HEIGHT + DEPTH[1] + 0.95, count, fontsize=22, fontweight="bold", color=ARM_COLOURS[variant])
+        axes.text(0, HEIGHT + DEPTH[1] + 0.95, count, fontsize=22, fontweight="bold", color=arm_colour(variant))
         size = f"{SAYS[variant]}: each in {len(read['rows'])} rows and {len(read['columns'])} columns"
         axes.text(0, HEIGHT + DEPTH[1] + 0.35, size, fontsize=13, color="0.25")
         axes.set(xlim=(-0.7, 14.7), ylim=(-0.7, HEIGHT + DEPTH[1] + 1.6), aspect="equal")
@@ -41,7 +41,7 @@ def live_shares(counts: pd.DataFrame, title: str) -> Figure:
     figure, axes = plt.subplots(figsize=(9, 0.5 * len(counts) + 1.3))
     place, share = np.arange(len(counts)), counts["live"] / counts["all"]
     axes.barh(place, 1, color="#e3e7ee", height=0.62)
-    axes.barh(place, share, color=ARM_COLOURS["released"], height=0.62)
+    axes.barh(place, share, color=arm_colour("released"), height=0.62)
     for y, part, row in zip(place, share, counts.itertuples(), strict=True):
         text = f"{part:.1%}   ({row.live:,} of {row.all:,})"
         axes.text(part + 0.012, y, text, va="center", fontsize=11)

@@ -11,15 +11,27 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
+from soft_attention.data.catalog import melanoma
 from soft_attention.evaluation import bootstrap, calibration, paired_tests
-from soft_attention.evaluation.metrics import LABELS, score
-from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED, UNDECIDED, holm, verdict
-from soft_attention.report import tables
+from soft_attention.evaluation.metrics import METRICS, in_table
+from soft_attention.evaluation.verdict import (
+    BETTER,
+    EQUIVALENT,
+    UNDECIDED,
+    WORSE,
+    BootstrapDifference,
+    Difference,
+    holm,
+    verdict,
+)
+from soft_attention.report import styling, tables
+from soft_attention.report.kept import tidy
+from soft_attention.report.load import scores
+from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import read_predictions
-from soft_attention.vocabulary import BACKBONES
+from soft_attention.vocabulary import BACKBONES, PROTOCOLS
 
-MELANOMA = ("mel", "melanoma")  # its name in HAM10000 and in ISIC-2017
 SPECIFICITY = 0.9
 
 
@@ -50,7 +62,7 @@ def answers(parts: Mapping[str, pd.DataFrame], analysis: Analysis, name: str = "
     With the name `external` on the outside test set, for the parts whose runs predicted one.
     """
     found = {
-        part: comparisons_table(runs, runs["classes"].iloc[0], analysis, name)
+        part: remembered(comparisons_table, runs, runs["classes"].iloc[0], analysis, name)
         for part, runs in parts.items()
         if not runs["leak"].any() and (name != "external" or runs["external"].all())
     }
@@ -63,22 +75,24 @@ def comparisons_table(
     """Every comparison that the study fixed beforehand, on the endpoint and on the other metrics with a margin.
 
     Columns: backbone, arm, reference, metric, seeds, images, lesions, difference with low and high, the p-values of a
-    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict, and
-    scale_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none.
-    Every lesion counts the same (see `bootstrap.paired_bootstrap`). One training of each arm decides nothing, whatever
+    difference and of equivalence after Holm's correction over the comparisons of a metric, the margin, the verdict,
+    gamma_at_most_0: in how many of the arm's runs the learned scale of its unit ended there, empty if in none; and, of
+    one comparison by itself, the standard error, within_margin (the share of the draws that are within ±margin),
+    detectable (the difference that is found with 80 %, uncorrected), and verdict_at_half, were the margin half of it.
+    Every lesion counts the same (see `bootstrap.paired_bootstraps`). One training of each arm decides nothing, whatever
     the lesions say. A comparison whose arms have not both run is left out.
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
-    compared = dict(_comparisons(runs, analysis))
-    scales = {place: _scale_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in compared.items()}
+    by_place = dict(compared(runs, analysis))
+    scales = {place: _gamma_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in by_place.items()}
 
     def differences(place: tuple[str, str, str]) -> dict:
-        pairs = pairs_of_arms(compared[place], *place[1:], name)
+        pairs = pairs_of_arms(by_place[place], *place[1:], name)
         return bootstrap.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
-        by_place = dict(zip(compared, pool.map(differences, compared), strict=True))
-    found = {(*place, metric): each for place, those in by_place.items() for metric, each in those.items()}
+        resampled = dict(zip(by_place, pool.map(differences, by_place), strict=True))
+    found = {(*place, metric): each for place, those in resampled.items() for metric, each in those.items()}
     rows = []
     for metric in metrics:
         family = {key: value for key, value in found.items() if key[-1] == metric}
@@ -88,12 +102,33 @@ def comparisons_table(
         p_values = [
             _holm(d.p_value() for d in family.values()),
             _holm(d.p_equivalence(margin) for d in family.values()),
+            _holm(d.p_equivalence(margin / 2) for d in family.values()),
         ]
-        for place, difference, *corrected in zip(family, family.values(), *p_values, strict=True):
+        for place, difference, p_value, *p_equivalence in zip(family, family.values(), *p_values, strict=True):
             names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
-            numbers = _numbers(difference, margin, *corrected)
-            rows.append(names | numbers | {"scale_at_most_0": scales[place[:-1]]})
+            numbers = _numbers(difference, margin, p_value, p_equivalence[0])
+            precision = _precision(difference, margin, p_value, p_equivalence[1])
+            rows.append(names | numbers | {"gamma_at_most_0": scales[place[:-1]]} | precision)
     return pd.DataFrame(rows)
+
+
+def across_table(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> pd.DataFrame:
+    """`comparisons_table` of the arms of two parts, one family: the pairs `analysis.across` of a study's file.
+
+    The columns arm and reference are `PART:ARM`. Only whole seeds that both have count. A pair whose parts have not
+    both run is left out, as is a part of several datasets or protocols.
+    """
+    sides = dict.fromkeys(side for pair in analysis.across for side in pair)
+    found = [
+        runs[runs["arm"] == arm].assign(arm=side)
+        for side, (part, _, arm) in {side: side.partition(":") for side in sides}.items()
+        if (runs := parts.get(part)) is not None
+    ]
+    runs = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    if runs.empty:
+        return pd.DataFrame()
+    pairs = analysis.model_copy(update={"comparisons": analysis.across})
+    return comparisons_table(runs, runs["classes"].iloc[0], pairs)
 
 
 def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str, pd.DataFrame]:
@@ -108,57 +143,79 @@ def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str
     place = ["backbone", "arm", "seed", "fold"]
     runs = pd.concat([parts[name] for name in names])
     runs = runs[runs.groupby(place)["part"].transform("nunique") == len(names)].reset_index(drop=True)
-    validation = [
-        score(read_predictions(run.folder, "validation"), run.classes)[analysis.endpoint] for run in runs.itertuples()
-    ]
+    validation = [scores(run.folder, run.classes, "validation")[analysis.endpoint] for run in runs.itertuples()]
     best = runs.assign(validation=validation).groupby(place, sort=False)["validation"].idxmax()
     return {" or ".join(names): runs.loc[best.to_numpy()].reset_index(drop=True)}
 
 
-def tests_table(runs: pd.DataFrame, classes: Sequence[str], analysis: Analysis) -> pd.DataFrame:
-    """The comparisons by other tests, each with its own idea of chance.
+def preferences(chosen: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """In how many runs of each arm the validation images preferred which part, from `preferred`.
 
-    Columns: backbone, arm, reference; over runs, the mean difference of the endpoint with the interval and p-value of
-    the corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
-    standard deviations; and, of the first seed's networks, the images that only one arm calls correctly with McNemar's
-    mid-p (one image per lesion), and the AUC of melanoma against the rest with DeLong's p (lesion by lesion). A run's
-    score counts every image the same and is taken fold by fold, so the mean is not that of `comparisons_table`.
+    Columns: part (the whole), arm, prefers (a part of it), runs.
+    """
+    counts = {name: runs.value_counts(["arm", "part"], sort=False) for name, runs in chosen.items()}
+    return tidy(
+        {name: found.rename_axis(["arm", "prefers"]).reset_index(name="runs") for name, found in counts.items()}
+    )
+
+
+def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
+    """The comparisons by another test, whose idea of chance is the run.
+
+    Columns: backbone, arm, reference, runs; the mean difference of the endpoint with the interval and p-value of the
+    corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
+    standard deviations. A run's score counts every image the same and is taken fold by fold, so the mean is not that of
+    `comparisons_table`. Without folds there are no rows.
     """
     rows = []
-    for (backbone, arm, reference), paired in _comparisons(runs, analysis):
-        values = paired.pivot(index=["seed", "fold"], columns="arm", values=analysis.endpoint)
-        differences = (values[arm] - values[reference]).rename("difference").reset_index()
+    for (backbone, arm, reference), paired in compared(runs, analysis):
+        differences = _run_differences(paired, arm, reference, analysis.endpoint)
+        t = _corrected_t(paired, differences["difference"])
+        if t is None:
+            continue
+        low, high = t.interval()
         row = {"backbone": backbone, "arm": arm, "reference": reference, "runs": len(differences)}
-        if paired["fold"].nunique() > 1:
-            t = paired_tests.corrected_t(differences["difference"], _tested_per_trained(paired))
-            low, high = t.interval()
-            row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
-        if min(differences["seed"].nunique(), differences["fold"].nunique()) > 1:
+        row |= {"difference": t.estimate, "low": low, "high": high, "p": t.p_value()}
+        if differences["seed"].nunique() > 1:
             spread = paired_tests.variance_components(differences, "difference")
             row |= {f"sd_{name}": np.sqrt(value) for name, value in spread.items()}
-        rows.append(row | _first_seed_tests(paired, arm, reference, classes))
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def corrected_t_tests(runs: pd.DataFrame, analysis: Analysis) -> dict[tuple[str, str, str], Difference]:
+    """The corrected resampled t-test of `tests_table` by (backbone, arm, reference), where there are folds."""
+    found = {
+        place: _corrected_t(paired, _run_differences(paired, *place[1:], analysis.endpoint)["difference"])
+        for place, paired in compared(runs, analysis)
+    }
+    return {place: t for place, t in found.items() if t}
 
 
 def external_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Scores of each backbone and arm on the dataset's outside test set: means over the runs, and the images."""
-    metrics = ("balanced_accuracy", "accuracy", "weighted_precision", "macro_auc")
     rows = []
     for run in runs.itertuples():
-        found = score(read_predictions(run.folder, "external"), run.classes)
-        rows.append(_place(run) | {"images": found["n_images"]} | {metric: found[metric] for metric in metrics})
+        found = scores(run.folder, run.classes, "external")
+        outside = {metric: found[metric] for metric in in_table("external")}
+        rows.append(_place(run) | {"images": found["n_images"]} | outside)
     return _means(rows)
 
 
-def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+def unchosen(parts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The parts whose test images did not choose the epoch."""
+    return {name: runs for name, runs in parts.items() if PROTOCOLS[runs["protocol"].iloc[0]].chooses != "test"}
+
+
+def calibration_table(runs: pd.DataFrame) -> pd.DataFrame:
     """How far the probabilities of each backbone and arm can be trusted: means over its runs.
 
     Columns: backbone, arm, runs, brier, ece (expected calibration error), temperature (fitted on the validation images)
     and ece after it; and for melanoma the sensitivity at a specificity of .9, with the threshold taken from the
     validation images, beside the specificity that it has on the test images.
     """
-    rows = []
-    melanoma = next((name for name in MELANOMA if name in classes), None)
+    rows, classes = [], runs["classes"].iloc[0]
+    positive = melanoma(classes)
     for run in runs.itertuples():
         test, validation = (read_predictions(run.folder, name) for name in ("test", "validation"))
         temperature = calibration.fit_temperature(validation, classes)
@@ -169,8 +226,8 @@ def calibration_table(runs: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
             "temperature": temperature,
             "ece_after": calibration.expected_calibration_error(cooled, classes),
         }
-        if melanoma:
-            point = calibration.sensitivity_at_specificity(validation, test, classes, melanoma, SPECIFICITY)
+        if positive:
+            point = calibration.sensitivity_at_specificity(validation, test, classes, positive, SPECIFICITY)
             row |= {"melanoma_sensitivity": point.sensitivity, "test_specificity": point.specificity}
         rows.append(row)
     return _means(rows)
@@ -184,7 +241,8 @@ def reliability_curves(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     curves = []
     for name, part in parts.items():
         of_part = []
-        for (backbone, arm), rows in part[part["protocol"] != "released"].groupby(["backbone", "arm"]):
+        chosen_by = part["protocol"].map(lambda protocol: PROTOCOLS[protocol].chooses)
+        for (backbone, arm), rows in part[chosen_by != "test"].groupby(["backbone", "arm"]):
             table = predictions_of(rows)
             table["image_id"] += " " + table["seed"].astype(str)  # once per seed
             found = calibration.reliability(table, part["classes"].iloc[0])
@@ -194,11 +252,11 @@ def reliability_curves(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 
 
-def scale_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def gamma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The learned scale of the arm `paper` after training.
 
     Columns: part, backbone, runs; its least, mean and largest value; at_most_0, the runs in which it ended there. Where
-    no feature is negative, nothing of the attended ones is then left (see `networks.learned_scale`).
+    no feature is negative, nothing of the attended ones is then left (see `networks.learned_gamma`).
     """
     rows = []
     for name, part in parts.items():
@@ -218,22 +276,27 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     cases = []
     for name, part in parts.items():
-        melanoma = next((each for each in MELANOMA if each in part["classes"].iloc[0]), None)
+        positive = melanoma(part["classes"].iloc[0])
         for (backbone, arm), runs in part.groupby(["backbone", "arm"], sort=False):
             paired = complete(part[part["backbone"] == backbone], (arm, "baseline"))
-            if melanoma and arm != "baseline" and len(paired):
-                auc = np.mean([found[melanoma]["auc"] for found in runs["per_class"]])
-                cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, melanoma))
+            if positive and arm != "baseline" and len(paired):
+                auc = np.mean([found[positive]["auc"] for found in runs["per_class"]])
+                cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, positive))
 
-    def row(place: dict, paired: pd.DataFrame, melanoma: str) -> dict:
-        gains = _auc_gains(paired, place["arm"], "baseline", melanoma)
-        gain, by_seed = bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
-        found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
-        return place | found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
+    def row(place: dict, paired: pd.DataFrame, positive: str) -> dict:
+        return place | remembered(_melanoma_gain, paired, place["arm"], positive)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(row, *zip(*cases, strict=True))) if cases else []
     return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", "gain", "low", "high", "seeds", "seeds_above"])
+
+
+def melanoma_difference(
+    paired: pd.DataFrame, arm: str, reference: str, positive: str
+) -> tuple[BootstrapDifference, pd.Series]:
+    """The difference in AUC of melanoma against the rest of two arms, mean over runs, and that of each seed."""
+    gains = _auc_gains(paired, arm, reference, positive)
+    return bootstrap.bootstrap_mean(gains, "gain"), gains.groupby("seed")["gain"].mean()
 
 
 def verdicts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame:
@@ -253,15 +316,18 @@ def verdicts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame:
 def remarks(row) -> list[str]:
     """What a reader must know beside the verdict of a row of `comparisons_table`.
 
-    *size open*: decided, but the interval also holds differences too small to matter; a unit that its learned scale
-    has silenced; one training of each arm, so that the interval is for other lesions only and nothing is decided.
+    *size open*: decided, but the interval also holds differences too small to matter; that equivalence is shown for the
+    images that were trained on; a unit that its learned scale has silenced; one training of each arm, so that the
+    interval is for other lesions only and nothing is decided.
     """
     found = []
-    decided = row.verdict in (SUPPORTED, NOT_SUPPORTED)
+    decided = row.verdict in (BETTER, WORSE)
     if decided and min(abs(row.low), abs(row.high)) < row.margin:
         found.append("size open")
-    if row.scale_at_most_0:
-        found.append(f"unit silent in {row.scale_at_most_0} runs")
+    if row.verdict == EQUIVALENT:
+        found.append("for these training images")
+    if row.gamma_at_most_0:
+        found.append(f"unit silent in {row.gamma_at_most_0} runs")
     if row.seeds == 1:
         found.append("one training each")
     return found
@@ -270,21 +336,28 @@ def remarks(row) -> list[str]:
 def finding(row) -> str:
     """One row of `comparisons_table` in words: the verdict, the difference in points, what it rests on."""
     seeds = f"{row.seeds} seeds" if row.seeds > 1 else "one training each, so the interval is for other lesions only"
-    points = f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+    points = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high, unit=" points")
     rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
-    differs = f"{LABELS[row.metric].capitalize()} differs by {points}, {rests_on}"
-    at_most_0 = row.scale_at_most_0
+    differs = f"{METRICS[row.metric].label.capitalize()} differs by {points}, {rests_on}"
+    at_most_0 = row.gamma_at_most_0
     scale = f" The learned scale of its unit ended at or below 0 in {at_most_0} runs." if at_most_0 else ""
-    return f"{row.arm} against {row.reference}: {row.verdict}. {differs}.{scale}"
+    trained = " for these training images" if row.verdict == EQUIVALENT else ""
+    return f"{row.arm} against {row.reference}: {row.verdict}{trained}. {differs}.{scale}"
 
 
-def _comparisons(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+def compared(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
     """(backbone, arm, reference) and the runs of both arms, for every comparison whose arms have both run."""
     for backbone in (name for name in BACKBONES if name in set(runs["backbone"])):
         for arm, reference in analysis.comparisons:
             paired = complete(runs[runs["backbone"] == backbone], (arm, reference))
             if len(paired):
                 yield (backbone, arm, reference), paired
+
+
+def _melanoma_gain(paired: pd.DataFrame, arm: str, positive: str) -> dict[str, float]:
+    gain, by_seed = melanoma_difference(paired, arm, "baseline", positive)
+    found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
+    return found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
 
 
 def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> pd.DataFrame:
@@ -300,7 +373,7 @@ def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> p
     return one[["image_id", "lesion_id", "seed"]].assign(gain=np.concatenate(gain))
 
 
-def _scale_at_most_0(runs: pd.DataFrame) -> str:
+def _gamma_at_most_0(runs: pd.DataFrame) -> str:
     scales = runs["gamma"].dropna() if "gamma" in runs else ()
     count = sum(scale <= 0 for scale in scales)
     return f"{count} of {len(scales)}" if count else ""
@@ -339,29 +412,31 @@ def _numbers(difference, margin: float, p_value: float, p_equivalence: float) ->
     }
 
 
+def _precision(difference, margin: float, p_value: float, p_equivalence_at_half: float) -> dict:
+    at_half = verdict(difference, margin / 2, p_value=p_value, p_equivalence=p_equivalence_at_half)
+    return {
+        "standard_error": difference.standard_error,
+        "within_margin": difference.share_within(margin),
+        "detectable": difference.detectable(),
+        "verdict_at_half": at_half if difference.seeds > 1 else UNDECIDED,
+    }
+
+
+def _run_differences(paired: pd.DataFrame, arm: str, reference: str, metric: str) -> pd.DataFrame:
+    """seed, fold and the difference of two arms' scores there."""
+    values = paired.pivot(index=["seed", "fold"], columns="arm", values=metric)
+    return (values[arm] - values[reference]).rename("difference").reset_index()
+
+
+def _corrected_t(paired: pd.DataFrame, differences: pd.Series) -> Difference | None:
+    """None without folds."""
+    if paired["fold"].nunique() > 1:
+        return paired_tests.corrected_t(differences, _tested_per_trained(paired))
+    return None
+
+
 def _tested_per_trained(runs: pd.DataFrame) -> float:
     """Images tested in a run over images trained on, means over the runs of whole seeds of the protocol `clean`."""
     tested = runs["n_images"].mean()
     chosen_by = np.mean([len(read_predictions(folder, "validation")) for folder in runs["folder"]])
     return tested / (tested * runs["split_folds"].iloc[0] - tested - chosen_by)
-
-
-def _first_seed_tests(runs: pd.DataFrame, arm: str, reference: str, classes: Sequence[str]) -> dict:
-    """McNemar on one image of each lesion, as it wants independent ones, and DeLong on all, lesion by lesion."""
-    first = runs[runs["seed"] == runs["seed"].min()]
-    one, other = (
-        predictions_of(first[first["arm"] == each]).sort_values("image_id", ignore_index=True)
-        for each in (arm, reference)
-    )
-    single = ~one["lesion_id"].duplicated()
-    called = [np.asarray(classes)[table[list(classes)].to_numpy().argmax(axis=1)] for table in (one, other)]
-    counts = paired_tests.mcnemar_midp(*((calls == one["label"])[single] for calls in called))
-    found = {"only_arm_right": counts.arm_only, "only_reference_right": counts.reference_only}
-    found["p_mcnemar"] = counts.p_value
-    melanoma = next((name for name in MELANOMA if name in classes), None)
-    positive = one["label"] == melanoma
-    lesions, others = (set(one["lesion_id"][kind]) for kind in (positive, ~positive))
-    if min(len(lesions), len(others)) > 1 and not lesions & others:  # identifiers of patients may hold both
-        auc = paired_tests.delong(positive, one[melanoma], other[melanoma], one["lesion_id"])
-        found |= {"melanoma_auc_difference": auc.estimate, "p_delong": auc.p_value()}
-    return found

@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from soft_attention.vocabulary import BACKBONES
+from soft_attention.vocabulary import ARMS, BACKBONES
 
 MAP_COLOURS = "magma"
 TIMES_UNIFORM = 4.0  # top of the colour scale of attention: four times the weight of a uniform map
@@ -24,7 +24,6 @@ WAY_COLOURS = {
     "centred Gaussian": "#3f7d5c",
     "uniform": "#b0b0b0",
 }
-ARM_COLOURS = {"baseline": "#8d99ae", "control": "#b08968", "released": "#c8553d", "paper": "#4c6a92"}
 
 plt.style.use(Path(__file__).with_name("study.mplstyle"))
 
@@ -35,6 +34,11 @@ def png(figure: Figure) -> bytes:
     figure.savefig(content, format="png")
     plt.close(figure)
     return content.getvalue()
+
+
+def arm_colour(arm: str) -> str:
+    """Of the marks of an arm, also where it is named with its part, `PART:ARM`."""
+    return ARMS[arm.rpartition(":")[2]].colour
 
 
 def class_counts(table: pd.DataFrame, classes: Sequence[str], title: str) -> Figure:
@@ -161,7 +165,7 @@ def one_look(look, classes: Sequence[str], mask: np.ndarray | None, title: str, 
     _overlay(row[-2], look.image, look.cam, max(float(look.cam.max()), 1e-12))
     row[-2].set_title("Grad-CAM", fontsize=9, fontweight="normal", loc="center")
     bars = row[-1].barh(classes, look.probabilities, color="#9db4cc")
-    bars[int(look.probabilities.argmax())].set_color(ARM_COLOURS["paper"])
+    bars[int(look.probabilities.argmax())].set_color(ARMS["paper"].colour)
     row[-1].set(xlim=(0, 1), xlabel="probability")
     row[-1].invert_yaxis()
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
@@ -217,7 +221,8 @@ def learning_curves(losses: pd.DataFrame, title: str) -> Figure:
     parts = by_panel(losses, ("part", "backbone"))
     figure, panels = _panels(parts, (2.4, 2.3), title)
     for axes, runs in zip(panels, parts.values(), strict=True):
-        for arm, colour in ARM_COLOURS.items():
+        for arm in ARMS:
+            colour = arm_colour(arm)
             trainings = [run for _, run in runs[runs["arm"] == arm].groupby(["seed", "fold"])]
             for run in trainings if len(trainings) > 1 else ():
                 axes.plot(run["epoch"], run["loss"], color=colour, alpha=0.2, linewidth=0.7)
@@ -243,7 +248,7 @@ def interval_plot(rows: pd.DataFrame, label: str, title: str) -> Figure:
             xerr=width,
             fmt="o",
             capsize=3,
-            color=ARM_COLOURS.get(arm, "0.3"),
+            color=arm_colour(arm),
             label=arm,
         )
     axes.set(yticks=place, yticklabels=rows["name"], xlabel=label, title=title)
@@ -265,11 +270,11 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"within ±{100 * margin:g}: counts as none")
     axes.axvline(0, color="0.4", linewidth=1)
     for arm in verdicts["arm"].unique():
-        axes.plot([], [], "o", color=ARM_COLOURS[arm], label=arm)
+        axes.plot([], [], "o", color=arm_colour(arm), label=arm)
     for row, height in zip(verdicts.itertuples(), place, strict=True):
         width = [[row.points - row.points_low], [row.points_high - row.points]]
         is_open = "silent" in row.remarks or "one training" in row.remarks
-        style = {"color": ARM_COLOURS[row.arm]} | ({"markerfacecolor": "white"} if is_open else {})
+        style = {"color": arm_colour(row.arm)} | ({"markerfacecolor": "white"} if is_open else {})
         axes.errorbar(row.points, height, xerr=width, fmt="o", capsize=3, **style)
     for part, height in zip(verdicts["part"][heading], place[heading], strict=True):
         axes.annotate(part, (0.01, height - 1), xycoords=("axes fraction", "data"), fontweight="bold", va="center")
@@ -278,6 +283,54 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     axes.set(yticks=place, yticklabels=names, ylim=(place.max() + 0.7, place.min() - 1.6), xlabel=label)
     axes.set_title("Differences between arms, with 95 % intervals (open mark: no test of attention)")
     axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+def gains_plot(gains: pd.DataFrame, label: str, title: str) -> Figure:
+    """What each arm gains over the baseline, a panel per part and backbone; a dashed line is the ceiling, the oracle's.
+
+    `gains`: from `gained.gains_table`.
+    """
+    parts = by_panel(gains, ("part", "backbone"))
+    arms = [arm for arm in sorted(ARMS, key=lambda arm: ARMS[arm].needs_mask) if arm in set(gains["arm"])]
+    figure, panels = _panels(parts, (2.0, 0.26 * len(arms) + 0.7), title, sharex=True, sharey=True)
+    for axes, rows in zip(panels, parts.values(), strict=True):
+        axes.axvline(0, color="0.4", linewidth=1)
+        for row in rows.itertuples():
+            oracle = ARMS[row.arm].needs_mask
+            if oracle:
+                axes.axvline(row.gain, color=arm_colour(row.arm), linestyle="--", linewidth=1, label="ceiling (oracle)")
+            width = [[row.gain - row.gain_low], [row.gain_high - row.gain]]
+            mark = {"fmt": "D" if oracle else "o", "color": arm_colour(row.arm), "capsize": 2, "markersize": 4}
+            axes.errorbar(row.gain, arms.index(row.arm), xerr=width, **mark)
+        axes.tick_params(labelbottom=True)
+    panels[0].set(yticks=range(len(arms)), yticklabels=[ARMS[arm].title for arm in arms], ylim=(len(arms) - 0.4, -0.6))
+    figure.supxlabel(label, fontsize=10)
+    _legend(figure, panels)
+    return figure
+
+
+def over_parts_plot(rows: pd.DataFrame, label: str, title: str) -> Figure:
+    """One comparison in every part, the first part in bold, and the mean over the parts as a diamond; a panel for each.
+
+    `rows`: from `overall.over_parts`.
+    """
+    comparisons = rows.groupby(["arm", "reference"], sort=False)
+    names = [f"{arm} - {reference}" for arm, reference in comparisons.groups]
+    parts = list(dict.fromkeys(rows["part"]))
+    figure, panels = _panels(names, (2.6, 0.24 * len(parts) + 0.7), title, columns=3, sharex=True, sharey=True)
+    for axes, (_, found) in zip(panels, comparisons, strict=True):
+        axes.axvline(0, color="0.4", linewidth=1)
+        for row in found.itertuples():
+            width = [[row.points - row.points_low], [row.points_high - row.points]]
+            style = {"fmt": "D" if row.is_mean else "o", "color": "0.2" if row.is_mean else arm_colour(row.arm)}
+            axes.errorbar(row.points, parts.index(row.part), xerr=width, capsize=2, markersize=4, **style)
+    panels[0].set(yticks=range(len(parts)), yticklabels=parts, ylim=(len(parts) - 0.4, -0.6))
+    for axes in panels:
+        axes.tick_params(labelbottom=True)
+        for tick in axes.get_yticklabels()[:1]:
+            tick.set_fontweight("bold")
+    figure.supxlabel(label, fontsize=10)
     return figure
 
 
@@ -292,7 +345,7 @@ def reliability_plot(curves: pd.DataFrame, title: str) -> Figure:
         axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="as sure as right")
         for arm, table in arms.groupby("arm", sort=False):
             place = table["confidence"], table["accuracy"]
-            axes.plot(*place, marker="o", markersize=3, color=ARM_COLOURS[arm], label=arm)
+            axes.plot(*place, marker="o", markersize=3, color=arm_colour(arm), label=arm)
         axes.set(xlim=(0, 1), ylim=(0, 1))
     figure.supxlabel("confidence of the called class", fontsize=10)
     figure.supylabel("share called correctly", fontsize=10)

@@ -4,6 +4,9 @@ Each entry compares two tables of predictions of the same images (or one table w
 choice alone; one says how widely a result scatters by chance. A choice may move the scores of all arms alike and leave
 what attention gains where it was, so the two are told apart. Every image counts the same here, as in the published
 scores. Points are hundredths.
+
+A score is that of all calls of a seed together: where both arms stand in a row, accuracy and balanced accuracy are the
+mean of the arms, a precision is the pooled one, of both arms' calls.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,13 +15,14 @@ import numpy as np
 import pandas as pd
 
 from soft_attention.evaluation import bootstrap
+from soft_attention.evaluation.metrics import in_table
 from soft_attention.evaluation.verdict import Difference
 from soft_attention.report import comparison, tables
 from soft_attention.study.folder import predictions_file
 from soft_attention.vocabulary import BACKBONES
 
-METRICS = ("accuracy", "weighted_precision", "balanced_accuracy")
 KINDER = {"accuracy": "balanced_accuracy", "weighted_precision": "macro_precision"}  # than the one beside it
+NOISE_DRAWS = 200  # of the test images of each redraw
 EACH = {"unit": "image", "draws": 2_000}
 INTERVAL, SPREAD = "95 % interval", "middle 95 % of the draws"
 ARMS = ("released", "baseline")
@@ -38,7 +42,7 @@ def ledger(parts: Parts) -> pd.DataFrame:
     Returns:
         Columns: backbone, moves (`GAIN` or `SCORE`, in this order), entry, compared (what with what), replicates (pairs
         of trainings where a gain is moved, else trainings), images, range (what low and high are: `INTERVAL`, over
-        lesions and seeds, or `SPREAD`), and for each of `METRICS` the points, low and high.
+        lesions and seeds, or `SPREAD`, around 0), and for each metric of the ledger the points, low and high.
     """
     parts = {name: runs[runs["dataset"] == "ham10000"] for name, runs in parts.items()}
     rows = [
@@ -66,8 +70,8 @@ def published_gain_text() -> str:
 
 def redraw_gains(runs: pd.DataFrame) -> pd.DataFrame:
     """What attention gained in each redraw of the authors' split: seed, and for each metric the points gained."""
-    values = runs.pivot(index="seed", columns="arm", values=list(METRICS)).dropna()
-    gains = {metric: 100 * (values[metric]["released"] - values[metric]["baseline"]) for metric in METRICS}
+    values = runs.pivot(index="seed", columns="arm", values=list(in_table("ledger"))).dropna()
+    gains = {metric: 100 * (values[metric]["released"] - values[metric]["baseline"]) for metric in in_table("ledger")}
     return pd.DataFrame(gains).reset_index()
 
 
@@ -93,7 +97,8 @@ def _attention(frozen: pd.DataFrame) -> Iterator[dict]:
         return
     pairs = comparison.pairs_of_arms(runs, *ARMS)
     compared = "arm released - baseline, lesions apart, validation chooses"
-    yield _row(GAIN, "attention itself", compared, pairs, bootstrap.paired_bootstraps(pairs, classes, METRICS, **EACH))
+    found = bootstrap.paired_bootstraps(pairs, classes, in_table("ledger"), **EACH)
+    yield _row(GAIN, "attention itself", compared, pairs, found)
     weight = _single(pairs).astype(float)
     single = pairs.assign(arm_weight=weight, reference_weight=weight)
     yield from _gain("only lesions with a single image", "gain on those - on all", single, pairs, classes)
@@ -112,7 +117,7 @@ def _baseline_scores(frozen: pd.DataFrame) -> Iterator[dict]:
     single = _single(pairs)
     compared = "tested on those - on all, same trainings, arm baseline"
     weighted = pairs.assign(arm_weight=single.astype(float))
-    found = bootstrap.paired_bootstraps(weighted, classes, METRICS, **EACH)
+    found = bootstrap.paired_bootstraps(weighted, classes, in_table("ledger"), **EACH)
     yield _row(SCORE, "only lesions with a single image", compared, pairs[single], found)
     nevi = (pairs["truth"] == classes.index("nv")).mean()
     compared = f"accuracy - balanced, weighted - macro precision: {nevi:.0%} of the images are nevi, arm baseline"
@@ -133,13 +138,30 @@ def _redraws(runs: pd.DataFrame, _: pd.DataFrame) -> Iterator[dict]:
             yield from _gain("checkpoint chosen on the test set", compared, *pairs, _classes(runs))
     gains = redraw_gains(both) if len(both) else ()
     if len(gains) > 2:
-        compared = f"gain by attention in each of {len(gains)} draws of the authors' split, each trained anew"
-        row = {"moves": GAIN, "entry": "luck of split and training", "compared": compared, "replicates": len(gains)}
-        row |= {"images": int(runs["n_images"].iloc[0]), "range": SPREAD}
-        for metric in METRICS:
-            low, high = np.quantile(gains[metric], [0.025, 0.975])
-            row |= {metric: float(gains[metric].mean()), f"{metric}_low": float(low), f"{metric}_high": float(high)}
-        yield row
+        compared = f"gain by attention in {len(gains)} draws of the authors' split, each trained anew, around its mean"
+        images = int(runs["n_images"].iloc[0])
+        yield _spread("luck of split and training", compared, gains, images, len(gains))
+        compared = "the same of each draw's networks when its test images are drawn again: what no training changes"
+        yield _spread(f"luck of {images:,} test images alone", compared, _image_noise(both), images, len(gains))
+
+
+def _image_noise(runs: pd.DataFrame) -> pd.DataFrame:
+    """How attention's gain moves when each seed's test images are drawn again, in points; a row per draw."""
+    pairs, classes = comparison.pairs_of_arms(runs, *ARMS), _classes(runs)
+    noise = []
+    for _, of_seed in pairs.groupby("seed"):
+        found = bootstrap.paired_bootstraps(of_seed, classes, in_table("ledger"), unit="image", draws=NOISE_DRAWS)
+        noise.append(pd.DataFrame({metric: 100 * (each.draws - each.estimate) for metric, each in found.items()}))
+    return pd.concat(noise)
+
+
+def _spread(entry: str, compared: str, gains: pd.DataFrame, images: int, replicates: int) -> dict:
+    row = {"moves": GAIN, "entry": entry, "compared": compared, "replicates": replicates, "images": images}
+    row["range"] = SPREAD
+    for metric in in_table("ledger"):
+        low, high = np.quantile(gains[metric] - gains[metric].mean(), [0.025, 0.975])
+        row |= {metric: 0.0, f"{metric}_low": float(low), f"{metric}_high": float(high)}
+    return row
 
 
 def _leak(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
@@ -155,15 +177,19 @@ def _leak(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
     yield _score("leakage, all tested lesions", compared, arm, reference, _classes(runs))
     several = images.index[images > 1]
     pair = (table[table["lesion_id"].isin(several)] for table in (arm, reference))
-    yield _score("leakage, lesions that leak", f"{compared}, lesions with several images", *pair, _classes(runs))
+    several_only = f"{compared}, lesions with several images"
+    yield _score("leakage, lesions that leak", several_only, *pair, _classes(runs))
+    yield from _gain_there("leakage, all tested lesions", compared, runs, partners)
+    yield from _gain_there("leakage, lesions that leak", several_only, runs, partners, several)
 
 
 def _melanoma_weight(runs: pd.DataFrame, frozen: pd.DataFrame) -> Iterator[dict]:
     runs, partners = _partners(runs, frozen)
     if runs.empty:
         return
-    arm, reference = _predictions(runs), _predictions(partners)
-    yield _score("melanoma weight 5", "melanoma five times in the loss - once", arm, reference, _classes(runs))
+    entry, compared = "melanoma weight 5", "melanoma five times in the loss - once"
+    yield _score(entry, compared, _predictions(runs), _predictions(partners), _classes(runs))
+    yield from _gain_there(entry, compared, runs, partners)
 
 
 # --- help -----------------------------------------------------------------------------------------
@@ -191,7 +217,7 @@ def _single(pairs: pd.DataFrame) -> pd.Series:
 
 def _score(entry: str, compared: str, arm: pd.DataFrame, reference: pd.DataFrame, classes: list[str]) -> dict:
     pairs = bootstrap.pair_predictions(arm, reference, classes)
-    return _row(SCORE, entry, compared, arm, bootstrap.paired_bootstraps(pairs, classes, METRICS, **EACH))
+    return _row(SCORE, entry, compared, arm, bootstrap.paired_bootstraps(pairs, classes, in_table("ledger"), **EACH))
 
 
 def _gain(
@@ -204,10 +230,24 @@ def _gain(
 ) -> Iterator[dict]:
     """How much more the arms of `pairs` differ than those of `others`; nothing with too few seeds."""
     if pairs["seed"].nunique() >= FEWEST_SEEDS:
-        metrics = metrics or {name: (name, name) for name in METRICS}
+        metrics = metrics or {name: (name, name) for name in in_table("ledger")}
         yield _row(
             GAIN, entry, compared, pairs, bootstrap.bootstraps_of_change(pairs, others, classes, metrics, **EACH)
         )
+
+
+def _gain_there(
+    entry: str, compared: str, runs: pd.DataFrame, partners: pd.DataFrame, lesions: pd.Index | None = None
+) -> Iterator[dict]:
+    """`_gain` of the arms in `runs` above that in `partners`, on the images (of `lesions`) that both tested."""
+    runs, partners = (comparison.complete(each, ARMS) for each in (runs, partners))
+    if runs.empty:
+        return
+    pairs, others = (comparison.pairs_of_arms(each, *ARMS) for each in (runs, partners))
+    if lesions is not None:
+        pairs = pairs[pairs["lesion_id"].isin(lesions)]
+    tested = ["seed", "fold", "image_id"]
+    yield from _gain(entry, compared, pairs, others.merge(pairs[tested], on=tested), _classes(runs))
 
 
 def _row(moves: str, entry: str, compared: str, table: pd.DataFrame, found: Mapping[str, Difference]) -> dict:

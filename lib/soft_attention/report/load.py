@@ -1,7 +1,7 @@
 """The run folders of a study, read into tables."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from soft_attention import paths
 from soft_attention.errors import StudyError
 from soft_attention.evaluation.metrics import score
 from soft_attention.files import read_json
+from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Run, Study
 from soft_attention.study.folder import read_history, read_predictions
-from soft_attention.vocabulary import CHOOSING
+from soft_attention.vocabulary import PROTOCOLS
 
 PART = ("part", "dataset", "protocol")  # runs that have these in common belong into one table
 
@@ -26,12 +27,19 @@ def load_runs(plan: Study) -> pd.DataFrame:
     intervals and the learned scale are taken. Other runs in the study's folder do not count: `left_over` tells of them.
 
     Raises:
-        StudyError: no run of the file is finished, or a file of one is missing or damaged.
+        StudyError: no run of the file is finished, a file of one is missing or damaged, or runs saw other pixels of
+            one dataset under the same names.
     """
     rows = [_run_row(folder) for folder in _finished(plan)]
     if not rows:
         raise StudyError(f"there are no finished runs in {_root(plan)}: start them with ./run_all.sh {plan.name}")
+    _check_pixels(rows)
     return pd.DataFrame(rows)
+
+
+def scores(folder: Path, classes: Sequence[str], name: str = "test") -> dict[str, Any]:
+    """`metrics.score` of one of a run's tables of predictions, `remembered`."""
+    return remembered(_scores, folder, name, list(classes))
 
 
 def left_over(plan: Study) -> str:
@@ -74,7 +82,8 @@ def load_losses(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, part in parts.items():
         for run in part.itertuples():
             history = read_history(run.folder)
-            losses = pd.DataFrame({"epoch": history["epoch"], "loss": history[f"{CHOOSING[run.protocol]}_loss"]})
+            loss = history[f"{PROTOCOLS[run.protocol].chooses}_loss"]
+            losses = pd.DataFrame({"epoch": history["epoch"], "loss": loss})
             place = {"backbone": run.backbone, "arm": run.arm, "seed": run.seed, "fold": run.fold}
             histories.append(losses.assign(part=name, **place))
     return pd.concat(histories, ignore_index=True)
@@ -92,7 +101,7 @@ def load_attention(plan: Study) -> pd.DataFrame:
     rows = []
     for folder in _finished(plan, "attention.json"):
         found = read_json(folder / "attention.json")
-        place = _place(_run(folder)) | {name: found[name] for name in ("images", "perturbed_images")}
+        place = _place(_run(folder)) | {name: found[name] for name in ("source", "perturbed_images")}
         place["folder"] = folder
         ranks = {f"rank_{name}": value for name, value in found["rank_correlation_with_random"].items()}
         of_attention = ranks | {"head_correlation": found["head_correlation"], "mean_map": np.array(found["mean_map"])}
@@ -116,6 +125,10 @@ def load_environments(plan: Study) -> pd.DataFrame:
     return table.groupby(list(table.columns), as_index=False, dropna=False).size().rename(columns={"size": "runs"})
 
 
+def _scores(folder: Path, name: str, classes: Sequence[str]) -> dict[str, Any]:
+    return score(read_predictions(folder, name), classes)
+
+
 def _root(plan: Study) -> Path:
     return paths.RESULTS / plan.name / "runs"
 
@@ -129,6 +142,19 @@ def _run(folder: Path) -> Run:
     return Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
 
 
+def _check_pixels(rows: list[dict[str, Any]]) -> None:
+    """StudyError if two runs on one dataset say that they saw other pixels; older runs say nothing of them."""
+    first: dict[str, tuple[str, Path]] = {}
+    for row in rows:
+        pixels = (read_json(row["folder"] / "environment.json").get("pixel_sha256") or {}).get("images")
+        seen, folder = first.setdefault(row["dataset"], (pixels, row["folder"])) if pixels else (None, None)
+        if seen != pixels:
+            raise StudyError(
+                f"{folder} and {row['folder']} were made with other pixels of {row['dataset']} under the same names "
+                "and cannot be compared: remove the one whose images are no longer there"
+            )
+
+
 def _place(run: Run) -> dict[str, Any]:
     keys = ("study", "part", "dataset", "protocol", "backbone", "arm", "seed", "fold")
     return {key: getattr(run, key) for key in keys}
@@ -136,7 +162,7 @@ def _place(run: Run) -> dict[str, Any]:
 
 def _run_row(folder: Path) -> dict[str, Any]:
     run, facts, stored = _run(folder), read_json(folder / "environment.json"), read_json(folder / "metrics.json")
-    found = {key: facts[key] for key in ("images", "training_seconds", "peak_memory_mib")}
+    found = {key: facts[key] for key in ("source", "training_seconds", "peak_memory_mib")}
     found |= {"scale": run.scale, "leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
     found |= {"folder": folder, "intervals": stored["intervals"], "gamma": stored.get("gamma")}
-    return _place(run) | found | score(read_predictions(folder), stored["classes"])
+    return _place(run) | found | scores(folder, stored["classes"])

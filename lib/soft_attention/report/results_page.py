@@ -1,22 +1,29 @@
-"""Writes the main result into the README from the kept runs: `python -m soft_attention.report.results_page`."""
+"""Writes the result in numbers, docs/results.md, and README's headline: `python -m soft_attention.report.results_page`.
 
-from collections.abc import Iterator, Mapping
+
+The main result is made from the kept runs, the headline from the tables that the summary of its study keeps.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from soft_attention import files, paths
-from soft_attention.evaluation.metrics import LABELS
-from soft_attention.evaluation.verdict import NOT_SUPPORTED, SUPPORTED
-from soft_attention.report import attention_tables, comparison, ledger
+from soft_attention.evaluation.metrics import METRICS
+from soft_attention.evaluation.verdict import BETTER, WORSE
+from soft_attention.report import attention_tables, comparison, gained, ledger, styling
 from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
 from soft_attention.study.config import Study
-from soft_attention.vocabulary import BACKBONES
+from soft_attention.vocabulary import BACKBONES, PROTOCOLS
 
 STUDY = "cpu"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
+HEADLINE_STUDY, HEADLINE_PARTS = "ceiling", ("frozen", "fine_tuned", "off_centre")
+HEADLINE_BEGIN, HEADLINE_END = "<!-- headline: begin -->", "<!-- headline: end -->"
 OUTSIDE = ", ISIC 2018 test set"
 BASELINE = "baseline"
-DECIDED = (SUPPORTED, NOT_SUPPORTED)
+PLACE = "part of the study"
+DECIDED = (BETTER, WORSE)
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -40,7 +47,7 @@ def main_result(study: str = STUDY) -> str:
     lines = [
         finished + (f" Verdicts of unfinished parts are interim: {', '.join(missing)} runs." if missing else ""),
         "",
-        f"Differences of {LABELS[plan.analysis.endpoint]} in points (hundredths), with their 95 % interval:",
+        f"Differences of {METRICS[plan.analysis.endpoint].label} in points (hundredths), with their 95 % interval:",
         "",
         *_difference_lines(tables, parts, plan),
         "",
@@ -50,32 +57,40 @@ def main_result(study: str = STUDY) -> str:
         *_ledger_lines(parts),
         "Share of the map's weight that falls on the lesion:",
         "",
-        *_attention_lines(load_attention(plan), comparison.scale_table(parts)),
+        *_attention_lines(load_attention(plan), comparison.gamma_table(parts)),
     ]
     return "\n".join(lines)
 
 
-def replace_main_result(text: str, result: str) -> str:
+def headline(study: str = HEADLINE_STUDY, names: Sequence[str] = HEADLINE_PARTS) -> str:
+    """`gained.headline` of a study's kept tables as a list in Markdown, whatever of it has run."""
+    plan, file = Study.load(study), paths.RESULTS / study / "summary" / "comparisons.csv"
+    kept = pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame({"part": []})
+    answers = {name: rows for name, rows in kept.groupby("part", sort=False) if name in names}
+    if not answers:
+        return f"- What there was to gain at most is not known yet: the study `{study}` has not run."
+    waiting = unfinished(plan, by_part(load_runs(plan)))
+    return "\n".join(f"- {sentence}" for sentence in gained.headline(answers, plan.analysis, names, waiting))
+
+
+def replace_main_result(text: str, result: str, begin: str = BEGIN, end: str = END) -> str:
     """`text` with `result` between the two marks; ValueError if a mark is missing."""
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+    before, _, rest = text.partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{result}\n{END}{after}"
+        raise ValueError(f"the text lacks the marks {begin} and {end}")
+    return f"{before}{begin}\n{result}\n{end}{after}"
 
 
 def _difference_lines(tables: Tables, parts: Tables, plan: Study) -> list[str]:
     compared = list(plan.analysis.comparisons)
-    lines = [
-        f"| part of the study | {' | '.join(f'{arm} - {reference}' for arm, reference in compared)} |",
-        "|---" * (1 + len(compared)) + "|",
-    ]
+    rows = []
     for name, table in tables.items():
         cells = dict.fromkeys(compared, "not run")
         for row in table[table["metric"] == plan.analysis.endpoint].itertuples():
             cells[row.arm, row.reference] = _cell(row)
-        lines.append(f"| {_part(name, parts)} | {' | '.join(cells.values())} |")
-    return lines
+        rows.append([_part(name, parts), *cells.values()])
+    return styling.markdown([PLACE, *(f"{arm} - {reference}" for arm, reference in compared)], rows)
 
 
 def _part(name: str, parts: Tables) -> str:
@@ -89,18 +104,17 @@ def _part(name: str, parts: Tables) -> str:
 
 
 def _cell(row) -> str:
-    found = _interval(100 * row.difference, 100 * row.low, 100 * row.high)
+    found = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high)
     return ", ".join([found, f"**{row.verdict}**", *comparison.remarks(row)])
 
 
 def _test_lines(parts: Tables, plan: Study) -> Iterator[str]:
     """The primary comparison, the first one of the first part, by the more conservative test over runs."""
-    runs = next(iter(parts.values()))
-    tests = comparison.tests_table(runs, runs["classes"].iloc[0], plan.analysis)
+    tests = comparison.tests_table(next(iter(parts.values())), plan.analysis)
     arm, reference = plan.analysis.comparisons[0]
-    for row in tests[(tests["arm"] == arm) & (tests["reference"] == reference)].itertuples():
-        if "p" in tests:
-            found = _interval(100 * row.difference, 100 * row.low, 100 * row.high)
+    for row in tests.itertuples():
+        if (row.arm, row.reference) == (arm, reference):
+            found = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high)
             yield "Every lesion counts the same. The first of these by a more conservative test, the"
             yield f"corrected t-test of {row.runs} runs, where every image counts the same: {found}, p = {row.p:.3f}."
             yield ""
@@ -116,7 +130,7 @@ def _decided_lines(tables: Tables, plan: Study) -> Iterator[str]:
             if (row.arm, row.reference) == ("released", BASELINE) and row.verdict in DECIDED
         ]
         if metric != plan.analysis.endpoint and found:
-            yield f"{metric.replace('_', ' ').capitalize()} of the unit as released, where decided: {'; '.join(found)}."
+            yield f"{METRICS[metric].label.capitalize()} of the unit as released, where decided: {'; '.join(found)}."
             yield ""
 
 
@@ -129,16 +143,16 @@ def _melanoma_lines(parts: Tables) -> Iterator[str]:
     yield "Melanoma told from the rest: points of AUC above the baseline, with the 95 % interval, and in how many seeds"
     yield "the gain is above 0:"
     yield ""
-    yield f"| part of the study | {' | '.join(arms)} |"
-    yield "|---" * (len(arms) + 1) + "|"
-    for part in gains.index.get_level_values("part").unique():
-        cells = [_gain(gains.loc[part, arm]) if (part, arm) in gains.index else "not run" for arm in arms]
-        yield f"| `{part}` | {' | '.join(cells)} |"
+    rows = [
+        [f"`{part}`", *(_gain(gains.loc[part, arm]) if (part, arm) in gains.index else "not run" for arm in arms)]
+        for part in gains.index.get_level_values("part").unique()
+    ]
+    yield from styling.markdown([PLACE, *arms], rows)
     yield ""
 
 
 def _gain(row: pd.Series) -> str:
-    points = _interval(100 * row["gain"], 100 * row["low"], 100 * row["high"])
+    points = styling.interval(100 * row["gain"], 100 * row["low"], 100 * row["high"])
     return f"{points}, {row['seeds_above']:.0f} of {row['seeds']:.0f}"
 
 
@@ -147,19 +161,18 @@ def _ledger_lines(parts: Tables) -> list[str]:
     entries = ledger.ledger(parts)
     if entries.empty:
         return []
-    metrics = ("weighted_precision", "accuracy")
-    names = [name.replace("_", " ") for name in metrics]
-    lines = [
-        "What attention gains, and what a choice adds to that (the luck of a draw is the gain itself, "
-        f"{ledger.SPREAD}); every image counts the same, as in the paper. Published: {ledger.published_gain_text()}:",
-        "",
-        f"| points | {' | '.join(names)} |",
-        f"|---|{'---|' * len(names)}",
-    ]
+    metrics = tuple(ledger.published_gain())
+    rows = []
     for row in entries[entries["moves"] == ledger.GAIN].to_dict("records"):
         ends = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in metrics]
-        lines.append(f"| {row['entry']} | {' | '.join(_interval(*each) for each in ends)} |")
-    return [*lines, ""]
+        rows.append([row["entry"], *(styling.interval(*each) for each in ends)])
+    return [
+        "What attention gains, and what a choice adds to that (luck is how the gain scatters around its mean, "
+        f"{ledger.SPREAD}); every image counts the same, as in the paper. Published: {ledger.published_gain_text()}:",
+        "",
+        *styling.markdown(["points", *(METRICS[name].label for name in metrics)], rows),
+        "",
+    ]
 
 
 def _attention_lines(attention: pd.DataFrame, scales: pd.DataFrame) -> list[str]:
@@ -167,17 +180,15 @@ def _attention_lines(attention: pd.DataFrame, scales: pd.DataFrame) -> list[str]
     if attention.empty:
         return []
     ways = ["attention", "uniform", "randomised unit", "centred Gaussian"]
-    names = ["part of the study", "arm", "images", *ways, "attention - Gaussian"]
-    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    rows = []
     energy = attention.pivot_table("energy", ["part", "arm"], "map")
     silent = set(scales[scales["at_most_0"] == scales["runs"]]["part"])
     for row in attention_tables.lift_table(attention).itertuples():
         shares = energy.loc[(row.part, row.arm), ways]
-        lift = _interval(row.attention_lift, row.attention_lift_low, row.attention_lift_high, 3)
+        lift = styling.interval(row.attention_lift, row.attention_lift_low, row.attention_lift_high, 3)
         arm = row.arm + ", silent" * (row.arm == "paper" and row.part in silent)
-        cells = [f"`{row.part}`", arm, f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        rows.append([f"`{row.part}`", arm, f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift])
+    return styling.markdown([PLACE, "arm", "images", *ways, "attention - Gaussian"], rows)
 
 
 def _scale(part: pd.DataFrame) -> str:
@@ -185,23 +196,24 @@ def _scale(part: pd.DataFrame) -> str:
     first = part.iloc[0]
     seeds, folds = part["seed"].nunique(), part["fold"].nunique()
     trainings = f"{seeds} seed{'s' * (seeds > 1)}{f' x {folds} folds' * (folds > 1)}"
-    chosen = ", epoch chosen on the test images" * (first.protocol == "released")
+    chosen = ", epoch chosen on the test images" * (PROTOCOLS[first.protocol].chooses == "test")
     balanced = part[part["arm"] == BASELINE]["balanced_accuracy"].mean()
     return (
         f"{first.dataset}, {BACKBONES[first.backbone].title}, {first.scale}; protocol {first.protocol}{chosen}, "
-        f"{trainings}; images: {first.images}; baseline {balanced:.3f}"
+        f"{trainings}; source: {first.source}; baseline {balanced:.3f}"
     )
 
 
-def _interval(value: float, low: float, high: float, digits: int = 1) -> str:
-    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-
-
 def main() -> None:
-    readme = paths.ROOT / "README.md"
-    text = replace_main_result(readme.read_text(), main_result())
-    with files.atomic(readme) as temporary:
-        temporary.write_text(text)
+    _rewrite("docs/results.md", main_result(), BEGIN, END)
+    _rewrite("README.md", headline(), HEADLINE_BEGIN, HEADLINE_END)
+
+
+def _rewrite(name: str, result: str, begin: str, end: str) -> None:
+    page = paths.ROOT / name
+    text = replace_main_result(page.read_text(encoding="utf-8"), result, begin, end)
+    with files.atomic(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Tables for reading: numbers with their intervals, few decimals, no column that says nothing."""
 
+from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 import pandas as pd
@@ -20,7 +21,8 @@ def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """
     text = pd.DataFrame({name: _cells(name, table[name], digits) for name in table})
     for name, low, high in _intervals(table):
-        interval = text[name] + f"{SPACE}(" + text.pop(low) + f"{SPACE}to{SPACE}" + text.pop(high) + ")"
+        cells = zip(text[name], text.pop(low), text.pop(high), strict=True)
+        interval = pd.Series([_with_ends(*each, SPACE) for each in cells], text.index)
         text[name] = interval.where(table[low].notna().to_numpy(), text[name])
     return text.rename(columns=lambda name: name.replace("_", " "))
 
@@ -39,6 +41,22 @@ def styled(table: pd.DataFrame, digits: int = 3) -> Styler:
     name = f"{crc32(shown.to_csv().encode()):08x}"  # by default random: a kept report would change with every making
     page = shown.style.format(escape="html").format_index(escape="html", axis="columns")  # classes have people's names
     return page.set_uuid(name).hide(axis="index").set_td_classes(marks).set_table_styles(headings)
+
+
+def interval(value: float, low: float, high: float, digits: int = 1, unit: str = "") -> str:
+    """A difference and its ends, `+1.0 (-0.5 to +2.5)`; the unit stands after the value."""
+    value, low, high = (f"{number:+.{digits}f}" for number in (value, low, high))
+    return _with_ends(value + unit, low, high)
+
+
+def markdown(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table of texts as the lines of Markdown."""
+    line = "| {} |".format
+    return [line(" | ".join(names)), "|---" * len(names) + "|", *(line(" | ".join(cells)) for cells in rows)]
+
+
+def _with_ends(value: str, low: str, high: str, space: str = " ") -> str:
+    return f"{value}{space}({low}{space}to{space}{high})"
 
 
 def _cells(name: str, column: pd.Series, digits: int) -> list[str]:

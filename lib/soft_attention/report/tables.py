@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from soft_attention.data.catalog import CATALOG, SEVEN_CLASSES
+from soft_attention.evaluation.metrics import in_table
 from soft_attention.evaluation.paired_tests import wilson
 from soft_attention.published import published
-from soft_attention.vocabulary import ARMS, BACKBONES
+from soft_attention.vocabulary import ARMS, BACKBONES, PROTOCOLS
 
-METRICS = ("weighted_precision", "weighted_auc", "accuracy", "macro_recall", "balanced_accuracy")
-PUBLISHED_METRICS = METRICS[:4]
+PUBLISHED_METRICS = ("weighted_precision", "weighted_auc", "accuracy", "macro_recall")  # in the paper's tables
 CLASS_METRICS = ("precision", "recall", "auc")
 TASK_METRICS = ("auc", "accuracy", "sensitivity", "specificity")
-SEVEN_CLASSES = ("ham10000", "synthetic")  # the datasets whose tables have the shape of the published ones
 
 
 # --- published numbers ----------------------------------------------------------------------------
@@ -32,16 +32,10 @@ def published_networks() -> pd.DataFrame:
 
 def comparison_note(dataset: str, protocol: str, leak: bool = False) -> str:
     """One sentence for a caption: how far the published columns can be compared with ours."""
-    if dataset in ("isic2017", "synthetic2017"):
-        return "Of ISIC-2017 only two sensitivities are published, and not for which task."
-    if dataset == "synthetic":
-        return "Our images are generated: the published columns are those of HAM10000 and no yardstick here."
-    if dataset != "ham10000":
+    if dataset not in CATALOG:
         return f"Nothing is published for {dataset}."
-    if protocol == "released":
-        return "Published: 828 test images that also chose the epoch; ours: the same rule, another draw."
-    ours = "other test images, whose lesions were trained on" if leak else "other test images, which choose nothing"
-    return f"Published: 828 test images that also chose the epoch; ours: {ours}."
+    ours = "other test images, whose lesions were trained on" if leak else PROTOCOLS[protocol].ours
+    return CATALOG[dataset].published.format(ours=ours)
 
 
 # --- beside ours ----------------------------------------------------------------------------------
@@ -49,7 +43,7 @@ def comparison_note(dataset: str, protocol: str, leak: bool = False) -> str:
 
 def overview(runs: pd.DataFrame) -> pd.DataFrame:
     """Backbones, arms and runs of each dataset, protocol and scale, and the images tested per run (mean)."""
-    keys = ["part", "dataset", "protocol", "images", "scale"]
+    keys = ["part", "dataset", "protocol", "source", "scale"]
     counts = {"backbones": ("backbone", "nunique"), "arms": ("arm", "nunique"), "runs": ("seed", "size")}
     table = runs.groupby(keys, as_index=False, sort=False).agg(**counts, test_images=("n_images", "mean"))
     return table.assign(test_images=table["test_images"].round().astype(int))
@@ -80,10 +74,10 @@ def networks_table(runs: pd.DataFrame) -> pd.DataFrame:
     Balanced accuracy is not published; where every class occurs, as in the published test set, it
     equals macro recall.
     """
-    keys = ["backbone", "arm"]
+    keys, metrics = ["backbone", "arm"], in_table("networks")
     theirs = _applicable(published_networks(), _dataset(runs))[[*keys, *PUBLISHED_METRICS]]
-    means = _means(runs, keys, ["n_images", *METRICS]).rename(columns={"n_images": "images"})
-    return _beside(means, theirs, keys, METRICS)
+    means = _means(runs, keys, ["n_images", *metrics]).rename(columns={"n_images": "images"})
+    return _beside(means, theirs, keys, metrics)
 
 
 def per_class_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -121,13 +115,13 @@ def attention_gain(runs: pd.DataFrame, reference: str = "baseline") -> pd.DataFr
     every metric the mean paired difference `..._gain` and, against the baseline,
     `published_..._gain`, which rests on one pair of trainings.
     """
-    keys = ["backbone", "arm"]
+    keys, metrics = ["backbone", "arm"], in_table("networks")
     theirs = _applicable(published_networks(), _dataset(runs))
     known_gains = _differences(theirs, ["backbone"], PUBLISHED_METRICS, reference)
-    ours = _differences(runs, ["backbone", "seed", "fold"], METRICS, reference)
-    gains = _means(ours, keys, METRICS).rename(columns={"runs": "pairs"})
-    table = _beside(gains, known_gains, keys, METRICS)
-    return table.rename(columns=lambda name: f"{name}_gain" if name.endswith(METRICS) else name)
+    ours = _differences(runs, ["backbone", "seed", "fold"], metrics, reference)
+    gains = _means(ours, keys, metrics).rename(columns={"runs": "pairs"})
+    table = _beside(gains, known_gains, keys, metrics)
+    return table.rename(columns=lambda name: f"{name}_gain" if name.endswith(metrics) else name)
 
 
 def ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +142,7 @@ def _dataset(runs: pd.DataFrame) -> str:
 
 def _applicable(theirs: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """The published rows for a dataset of their seven classes, none for another one."""
-    return theirs if dataset in SEVEN_CLASSES else theirs[:0]
+    return theirs if dataset in CATALOG and CATALOG[dataset].classes == SEVEN_CLASSES else theirs[:0]
 
 
 def _means(runs: pd.DataFrame, keys: list[str], metrics: Sequence[str]) -> pd.DataFrame:

@@ -9,9 +9,9 @@ import numpy as np
 from soft_attention.errors import StudyError, known
 from soft_attention.run.augmentation import dihedral, identity, random_affine
 
-SAMPLINGS = ("natural", "balanced", "released")
+SAMPLINGS = ("natural", "balanced", "authors")
 ORDER, MOVES, FOLDER = range(3)  # separate streams of random numbers
-RELEASED_TARGET, RELEASED_BATCH = 8000, 50  # the authors' offline augmentation
+AUTHORS_TARGET, AUTHORS_BATCH = 8000, 50  # the authors' offline augmentation
 
 
 class Batches(keras.utils.PyDataset):
@@ -53,11 +53,11 @@ class Batches(keras.utils.PyDataset):
             batch_size: images in a batch.
             sampling: `"natural"`: a pass is every row once, shuffled.
                 `"balanced"`: a pass has about as many images, every class equally often.
-                `"released"`: a pass is the authors' folder after their offline augmentation: the
-                originals as they are and `released_class_totals` of copies, each moved in its own
+                `"authors"`: a pass is the authors' folder after their offline augmentation: the
+                originals as they are and `authors_class_totals` of copies, each moved in its own
                 way that never changes. (Theirs were JPEG files; here a copy is made when needed.)
             augment: give the images random transforms; otherwise all stay as they are.
-            steps: batches in an epoch; default one pass over `rows`, but for `released` a tenth of
+            steps: batches in an epoch; default one pass over `rows`, but for `authors` a tenth of
                 the number of rows, as the authors trained.
             class_weights: weight of an image in the loss by class, 1 for classes not named.
             seed: moves order and transforms.
@@ -80,11 +80,11 @@ class Batches(keras.utils.PyDataset):
         self.weights = _weights(class_weights, self.classes)
         self.moves = identity(len(self.rows))
         self.fresh_moves = augment and sampling != "released"
-        if sampling == "released":
-            item, moves = _released_folder(self.targets, self.image_size, seed)
+        if sampling == "authors":
+            item, moves = _authors_folder(self.targets, self.image_size, seed)
             self.rows, self.targets = self.rows[item], self.targets[item]
             self.moves = moves if augment else identity(len(item))
-        self.steps = steps or -(-len(rows) // (10 if sampling == "released" else batch_size))
+        self.steps = steps or -(-len(rows) // (10 if sampling == "authors" else batch_size))
         self._pass = lru_cache(maxsize=2)(self._draw_pass)
         self.size = len(self._pass(0))
 
@@ -135,12 +135,12 @@ class FeatureBatches(Batches):
     """Batches of kept features `(N, V, H, W, C)` instead of images; to augment is to choose among V views.
 
     Raises:
-        ValueError: sampling `released`, which keeps each image's own transforms, and features have none.
+        ValueError: sampling `authors`, which keeps each image's own transforms, and features have none.
     """
 
     def __init__(self, features: np.ndarray, labels, rows, classes, *, sampling: str = "natural", **options):
-        if sampling == "released":
-            raise ValueError("sampling 'released' needs images to transform: with kept features choose 'balanced'")
+        if sampling == "authors":
+            raise ValueError("sampling 'authors' needs images to transform: with kept features choose 'balanced'")
         super().__init__(features, labels, rows, classes, sampling=sampling, **options)
 
     def _inputs(self, items: np.ndarray, rng: np.random.Generator) -> np.ndarray | tuple[np.ndarray, ...]:
@@ -157,7 +157,7 @@ class FeatureBatches(Batches):
         return masks
 
 
-def released_class_totals(counts: Mapping[str, int]) -> dict[str, int]:
+def authors_class_totals(counts: Mapping[str, int]) -> dict[str, int]:
     """Images of each class after the authors' offline augmentation, given the originals of each.
 
     For each class they take ceil((8000 - n) / 50) batches of 50 from a generator over its n
@@ -167,12 +167,12 @@ def released_class_totals(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _copies(n: int) -> int:
-    batches = max(0, -(-(RELEASED_TARGET - n) // RELEASED_BATCH))
-    passes, rest = divmod(batches, -(-n // RELEASED_BATCH))
-    return passes * n + rest * RELEASED_BATCH
+    batches = max(0, -(-(AUTHORS_TARGET - n) // AUTHORS_BATCH))
+    passes, rest = divmod(batches, -(-n // AUTHORS_BATCH))
+    return passes * n + rest * AUTHORS_BATCH
 
 
-def _released_folder(targets: np.ndarray, image_size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _authors_folder(targets: np.ndarray, image_size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The authors' augmented folder: the image each file shows and the transform that made it."""
     rng = np.random.default_rng([FOLDER, seed])
     items, moves = [], []

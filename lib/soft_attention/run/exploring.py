@@ -31,7 +31,7 @@ class Opened:
     run: Run
     network: keras.Model
     classes: tuple[str, ...]
-    images_are: str  # official, a mirror's, generated, or a person's own
+    source: str  # official, a mirror's, generated, or a person's own
     table: pd.DataFrame  # the test images
     images: np.ndarray  # (N, S, S, 3) uint8, as `table`
     masks: dict[int, np.ndarray]  # row of `table` -> (S, S), for those with a lesion mask
@@ -72,14 +72,14 @@ def open_run(name: str) -> Opened:
     run, cache = runs[name], paths.data_dir() / "cache"
     training.prepare_backend(run.seed)
     data = load_dataset(run.dataset)
-    split = windows.off_centre(make_split(data, **run.split), run.off_centre, cache)
+    split = windows.off_centre(make_split(data, **dict(run.split)), run.off_centre, cache)
     test = np.flatnonzero(split["subset"] == "test")
     masks = open_masks(split, run.size, cache)[test]
     return Opened(
         run=run,
         network=record.load_network(run.folder),
         classes=data.classes,
-        images_are=data.images,
+        source=data.source,
         table=split.iloc[test].reset_index(drop=True),
         images=open_images(split, run.size, cache)[test],
         masks={row: masks[row] for row in rows_with_mask(masks)},

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from soft_attention.data.arrays import open_array
 from soft_attention.model.networks import FEATURES
 from soft_attention.run.augmentation import dihedral
+from soft_attention.run.forward import outputs
 
 BATCH = 32
 
@@ -65,9 +66,9 @@ def _fingerprint(trunk: keras.Model, images: np.ndarray) -> str:
 
 
 def _features(trunk: keras.Model, images: np.ndarray, views: int) -> np.ndarray:
-    """(n, S, S, 3) -> (n, views, H, W, C) float16; always BATCH images at once, so that one graph serves all."""
-    padded = np.resize(images, (BATCH, *images.shape[1:]))
-    parts = [
-        trunk.predict_on_batch(np.ascontiguousarray(dihedral(padded, view)))[: len(images)] for view in range(views)
-    ]
-    return np.stack(parts, axis=1).astype(np.float16)
+    """(n, S, S, 3) -> (n, views, H, W, C) float16."""
+
+    def of_view(view: int) -> np.ndarray:
+        return outputs(trunk, lambda at: np.ascontiguousarray(dihedral(images[at], view)), len(images), BATCH)
+
+    return np.stack([of_view(view) for view in range(views)], axis=1).astype(np.float16)

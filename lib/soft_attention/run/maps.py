@@ -13,6 +13,7 @@ from soft_attention.evaluation.saliency import ATTENTION, GAUSSIAN, UNIFORM
 from soft_attention.model.networks import attention_unit, maps_of_features
 from soft_attention.model.units import Unit
 from soft_attention.run import features, perturbation
+from soft_attention.run.forward import outputs
 from soft_attention.run.gradcam import grad_cam
 from soft_attention.run.inputs import Inputs
 
@@ -130,13 +131,9 @@ def _features(network: keras.Model, inputs: Inputs, rows: np.ndarray) -> np.ndar
 
 
 def _features_of_images(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Float32 features (n, H, W, C) of images (n, S, S, 3), in batches of one shape: a deep trunk is traced once."""
-    trunk, parts = features.divide(network)[0], []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        padded = np.resize(batch, (BATCH, *batch.shape[1:]))
-        parts.append(trunk.predict_on_batch(padded)[: len(batch)])
-    return np.concatenate(parts).astype(np.float32)
+    """Float32 features (n, H, W, C) of images (n, S, S, 3)."""
+    trunk = features.divide(network)[0]
+    return outputs(trunk, lambda at: images[at], len(images), BATCH).astype(np.float32)
 
 
 def _cam(network: keras.Model, values: np.ndarray) -> np.ndarray:

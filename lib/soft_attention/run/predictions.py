@@ -1,5 +1,6 @@
 """What a trained network says of the images that nothing was trained on, as tables."""
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -8,6 +9,7 @@ import pandas as pd
 
 from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
+from soft_attention.progress import WARNING
 from soft_attention.run import training
 from soft_attention.run.inputs import Inputs, open_inputs
 from soft_attention.study.config import Run
@@ -15,7 +17,14 @@ from soft_attention.study.config import Run
 
 def check_external(run: Run, dataset: Dataset) -> None:
     """StudyError if the run wants an outside test set that its dataset does not have; gets the set if it has one."""
-    if run.external_test and dataset.external is None:
+    if not run.external_test:
+        return
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        external = dataset.external
+    for warning in found:
+        print(f"{WARNING}{warning.message}", flush=True)
+    if external is None:
         raise StudyError(f"{dataset.name} has no outside test set: set external_test to false")
 
 

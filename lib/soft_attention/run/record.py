@@ -18,7 +18,7 @@ from soft_attention import files, paths
 from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.files import named_if_damaged, write_json, write_table
-from soft_attention.model.networks import learned_scale
+from soft_attention.model.networks import learned_gamma
 from soft_attention.study.config import Run
 from soft_attention.study.folder import changes, predictions_file, read_history
 
@@ -88,7 +88,7 @@ def write_run(
     for name, table in predictions.items():
         write_table(folder / predictions_file(name), table)
     write_json(folder / "environment.json", environment(run, dataset, split_hash, read_history(folder)))
-    write_json(folder / "metrics.json", metrics | {"gamma": learned_scale(network)})
+    write_json(folder / "metrics.json", metrics | {"gamma": learned_gamma(network)})
     for file in folder.glob("*.weights.h5"):
         file.unlink()
 
@@ -113,8 +113,9 @@ def environment(run: Run, dataset: Dataset, split_hash: str, history: pd.DataFra
         "processor": _processor(),
         "devices": _devices(),
         **code(paths.ROOT),
-        "images": dataset.images,
+        "source": dataset.source,
         "dataset_manifest": dataset.manifest_hash,
+        "pixel_sha256": dataset.pixel_hashes,
         "split_manifest": split_hash,
         "weights": run.weights or "random",
         "scale": run.scale,

@@ -19,6 +19,7 @@ from soft_attention.progress import say
 from soft_attention.run.augmentation import AffineAugmentation
 from soft_attention.run.batches import Batches, FeatureBatches
 from soft_attention.run.features import divide
+from soft_attention.run.forward import outputs
 from soft_attention.run.inputs import Inputs
 from soft_attention.run.optimizer import adam
 from soft_attention.study.config import Run
@@ -217,12 +218,7 @@ def _epoch(run: Run, trainer, trained, batches: Batches, inputs, checks, epoch: 
 
 
 def _predict(reader: keras.Model, inputs: Inputs, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
-    parts = []
-    for start in range(0, len(rows), batch_size):
-        part = rows[start : start + batch_size]
-        padded = np.resize(part, batch_size)  # one batch shape, so that the graph is traced once
-        parts.append(reader.predict_on_batch(inputs.batch(padded))[: len(part)])
-    return np.concatenate(parts)
+    return outputs(reader, lambda at: inputs.batch(rows[at]), len(rows), batch_size)
 
 
 def _seed_dropout(network: keras.Model, seed: int, epoch: int) -> None:

@@ -13,11 +13,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from soft_attention import paths
 from soft_attention.data.catalog import CATALOG
 from soft_attention.errors import StudyError, known
-from soft_attention.vocabulary import ARMS, BACKBONES, CHOOSING, CUTS, PROTOCOLS, check_backbone
+from soft_attention.evaluation.metrics import of_calls
+from soft_attention.vocabulary import ARMS, BACKBONES, CUTS, PROTOCOLS, Protocol, check_backbone
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
 NAME = r"\w[\w.-]*"  # of a study or a part: both become folders
-ENDPOINTS = ("accuracy", "balanced_accuracy")
+
+
+def _of_calls(metric: str) -> str:
+    return known(metric, of_calls(), "metric")
+
+
+def _chooses(score: str) -> str:
+    return known(score, ("loss", *of_calls()), "score of an epoch")
 
 
 # Ranges that several schemas share. A seed's bound leaves room for what is added to it, in 32 bits.
@@ -45,14 +53,63 @@ class _Strict(BaseModel):
         return _validated(cls, {k: v for k, v in values.items() if k in cls.model_fields}, source)
 
 
-class Settings(_Strict):
+class SplitSettings(_Strict):
+    """What makes a split, besides its place in the grid. The defaults are those of `make_split`."""
+
+    test_share: Share = Field(0.15, description="of the single-image lesions, protocol authors")
+    validation_share: HalfAtMost | None = Field(
+        None,
+        description="of what is not tested, as one of equal parts: 0.15 is the nearest, 1/7; null: the protocol's own",
+    )
+    split_folds: Folds = Field(5, description="number of folds, protocol clean")
+    leak: bool = Field(False, description="inject a leak: other images of the tested lesions are trained on")
+
+
+class Split(SplitSettings):
+    """A split: the arguments of `make_split` after the dataset."""
+
+    protocol: str
+    seed: Seed = 0
+    fold: Fold = 0
+
+    @field_validator("protocol")
+    @classmethod
+    def _known_protocol(cls, protocol):
+        return known(protocol, PROTOCOLS, "protocol")
+
+    @model_validator(mode="after")
+    def _known_fold(self):
+        folds = self.split_folds if self.rule.folds else 1
+        if self.fold >= folds:
+            divided = " and ".join(name for name, rule in PROTOCOLS.items() if rule.folds)
+            reason = (
+                f"only the protocol {divided} has folds" if folds == 1 else f"with {folds} folds it is 0 to {folds - 1}"
+            )
+            raise ValueError(f"fold {self.fold} of the protocol {self.protocol} does not exist: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _possible_leak(self):
+        if self.leak and self.rule.single_images:
+            raise ValueError(
+                f"a lesion that the protocol {self.protocol} tests has no other image to leak: set leak to false"
+            )
+        return self
+
+    @property
+    def rule(self) -> Protocol:
+        """The facts of its protocol."""
+        return PROTOCOLS[self.protocol]
+
+
+class Settings(SplitSettings):
     """Everything that decides the outcome of a run besides its place in the grid."""
 
     image_size: Side | None = Field(None, description="side of the input in pixels; null: the released one")
     weights: str | None = Field(None, description="null (random), imagenet, or the path of a weights file")
-    preprocessing: Literal["released", "backbone"] = "released"
+    preprocessing: Literal["authors", "backbone"] = "authors"
     heads: int = Field(16, ge=1, le=1024)
-    cut: Literal[CUTS] = Field("released", description="where the backbone ends")
+    cut: Literal[CUTS] = Field("authors", description="where the backbone ends")
     channels: list[Annotated[int, Field(ge=0, lt=4096)]] | None = Field(
         None, min_length=3, max_length=3, description="that the arm released reads; null: 0, 1, 2, as released"
     )
@@ -70,50 +127,35 @@ class Settings(_Strict):
     )
     adam_epsilon: float = Field(1.0e-7, gt=0, le=100)
     class_weights: dict[str, Weight] = Field({}, description="loss weight of a class; 1 for those not named")
-    sampling: Literal["natural", "balanced", "released"] = "natural"
+    sampling: Literal["natural", "balanced", "authors"] = "natural"
     augmentation: bool = True
     frozen: bool = Field(False, description="train only the unit and what follows it, on kept features of the trunk")
     views: int = Field(4, ge=1, le=8, description="turned and mirrored copies of an image whose features are kept")
-    selection: Literal["accuracy", "balanced_accuracy", "loss"] = "loss"
+    selection: Annotated[str, AfterValidator(_chooses)] = Field("loss", description="what chooses the epoch")
     both_choices: bool = Field(False, description="keep also the epoch that the other of validation and test chooses")
     patience: int | None = Field(None, ge=1, le=100_000, description="epochs without a lower loss before stopping")
     min_delta: float = Field(0.0, ge=0, le=100)
     batch_norm_momentum: Share | None = Field(None, description="null: the network's own")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    test_share: Share = Field(0.15, description="of the single-image lesions, protocol released")
-    validation_share: HalfAtMost | None = Field(
-        None,
-        description="of what is not tested, as one of equal parts: 0.15 is the nearest, 1/7; null: the protocol's own, "
-        "0.15, and none in released",
-    )
-    split_folds: Folds = Field(5, description="number of folds, protocol clean")
-    leak: bool = Field(False, description="inject a leak: other images of the tested lesions are trained on")
     external_test: bool = Field(False, description="predict the dataset's outside test set as well")
     off_centre: float | None = Field(
         None, gt=0.2, lt=1, description="show windows of this share of each side, the lesion anywhere in them"
     )
 
 
-class Run(Settings):
+class Run(Settings, Split):
     """One execution of the training notebook."""
 
     study: str
     part: str = Field("", description="the study's part; empty in a study without parts")
     dataset: str
-    protocol: str
     backbone: str
     arm: str
-    seed: Seed
-    fold: Fold = 0
 
-    @field_validator("protocol", "backbone", "arm")
+    @field_validator("backbone", "arm")
     @classmethod
     def _known_name(cls, value, info):
-        return known(
-            value,
-            {"protocol": PROTOCOLS, "backbone": BACKBONES, "arm": ARMS}[info.field_name],
-            info.field_name,
-        )
+        return known(value, {"backbone": BACKBONES, "arm": ARMS}[info.field_name], info.field_name)
 
     @field_validator("weights")
     @classmethod
@@ -124,29 +166,19 @@ class Run(Settings):
         return value
 
     @model_validator(mode="after")
-    def _known_fold(self):
-        folds = self.split_folds if self.protocol == "clean" else 1
-        if self.fold >= folds:
-            reason = f"with {folds} folds it is 0 to {folds - 1}" if folds > 1 else "only the protocol clean has folds"
-            raise ValueError(f"fold {self.fold} of the protocol {self.protocol} does not exist: {reason}")
-        return self
-
-    @model_validator(mode="after")
     def _possible_network(self):
         check_backbone(self.backbone, self.size, self.weights, self.cut)
         return self
 
     @model_validator(mode="after")
     def _possible_training(self):
-        if self.frozen and self.sampling == "released":
-            raise ValueError("sampling released transforms images, and frozen trains on features: set it to balanced")
-        if self.protocol == "released" and self.both_choices and not self.validation_share:
+        if self.frozen and self.sampling == "authors":
+            raise ValueError("sampling authors transforms images, and frozen trains on features: set it to balanced")
+        if self.both_choices and not (self.validation_share or self.rule.validation_share):
             raise ValueError(
-                "both_choices wants validation images, of which the protocol released has none by itself: "
+                f"both_choices wants validation images, of which the protocol {self.protocol} has none by itself: "
                 "set validation_share"
             )
-        if self.protocol == "released" and self.leak:
-            raise ValueError("a lesion that the protocol released tests has no other image to leak: set leak to false")
         return self
 
     @model_validator(mode="after")
@@ -210,15 +242,13 @@ class Run(Settings):
     @property
     def choosing(self) -> tuple[str, ...]:
         """The subsets that choose an epoch; the first one's choice is the run's result, the other is kept beside it."""
-        first = CHOOSING[self.protocol]
+        first = self.rule.chooses
         other = "validation" if first == "test" else "test"
         return (first, other) if self.both_choices else (first,)
 
     @property
-    def split(self) -> dict[str, Any]:
-        """What makes this run's split: the arguments of `make_split` after the dataset."""
-        names = ("protocol", "seed", "fold", "test_share", "validation_share", "leak")
-        return {name: getattr(self, name) for name in names} | {"folds": self.split_folds}
+    def split(self) -> Split:
+        return Split(**{name: getattr(self, name) for name in Split.model_fields})
 
     @property
     def scale(self) -> str:
@@ -241,18 +271,6 @@ class Run(Settings):
             f"channels {self.channels}": self.channels,
         }
         return "".join(f", {words}" for words, true in said.items() if true)
-
-
-class Split(_Strict):
-    """What makes a split: the arguments of `make_split` after the dataset; see `Run` for what they are."""
-
-    protocol: Literal[PROTOCOLS]
-    seed: Seed = 0
-    fold: Fold = 0
-    test_share: Share = 0.15
-    validation_share: HalfAtMost | None = None
-    leak: bool = False
-    folds: Folds = 5
 
 
 class DataParameters(_Strict):
@@ -306,7 +324,7 @@ class Part(_Strict):
 class Analysis(_Strict):
     """What a study compares and how, fixed before any of its runs."""
 
-    endpoint: Literal[ENDPOINTS] = "balanced_accuracy"
+    endpoint: Annotated[str, AfterValidator(_of_calls)] = "balanced_accuracy"
     comparisons: list[tuple[str, str]] = Field(
         [("released", "baseline")], description="pairs of arms; together the family of Holm's correction"
     )
@@ -338,7 +356,7 @@ class Analysis(_Strict):
     @classmethod
     def _margins(cls, margins, info):
         for metric in margins:
-            known(metric, ENDPOINTS, "metric")
+            known(metric, of_calls(), "metric")
         if (endpoint := info.data.get("endpoint")) not in margins:
             raise ValueError(f"the endpoint {endpoint!r} needs a margin")
         return margins

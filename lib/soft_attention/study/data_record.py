@@ -27,17 +27,31 @@ def recorded_splits(study: str, dataset: str) -> list[dict[str, Any]]:
 def is_recorded(study: Study, dataset: str) -> bool:
     """Whether the data stage is done: the record of the dataset holds every split that the study's runs have."""
     recorded = [audit.get("split") for audit in recorded_splits(study.name, dataset)]
-    return all(run.split in recorded for run in study.runs() if run.dataset == dataset)
+    return all(dict(run.split) in recorded for run in study.runs() if run.dataset == dataset)
 
 
-def check_images(study: str, dataset: str, images: str) -> None:
-    """StudyError if the record says that other `images` were used, say those of a mirror and not the official ones."""
-    if (recorded := _recorded(study, dataset, "images", images)) != images:
+def check_source(study: str, dataset: str, source: str) -> None:
+    """StudyError if the record says that another `source` was used, say those of a mirror and not the official ones."""
+    if (recorded := _recorded(study, dataset, "source", source)) != source:
         raise StudyError(
-            f"the runs of the study {study} on {dataset} used other images ({recorded}) than are here now ({images}), "
+            f"the runs of the study {study} on {dataset} used other images ({recorded}) than are here now ({source}), "
             "and do not belong into one table with runs on these: give the same images (DATA_MIRROR), or remove "
             f"{paths.RESULTS / study} to make every run on the new ones"
         )
+
+
+def check_pixels(study: str, dataset: str, hashes: Mapping[str, str | None]) -> None:
+    """StudyError if the record has other `Dataset.pixel_hashes`: what an image shows has changed under its name.
+
+    Where one of the two knows no hash, as older records and images without masks, there is nothing to compare.
+    """
+    recorded = _recorded(study, dataset, "pixel_sha256", {})
+    for kind, found in hashes.items():
+        if found and recorded.get(kind) not in (None, found):
+            raise StudyError(
+                f"the {kind} of {dataset} are not those that the study {study} was made with, despite their names: put "
+                f"back the files, or remove {paths.RESULTS / study} to make every run on the new ones"
+            )
 
 
 def check_split(study: str, dataset: str, split: Mapping[str, Any], sha256: str) -> None:
@@ -58,11 +72,12 @@ def write_record(study: str, record: Mapping[str, Any]) -> None:
     The smoke study, which is there to be played with, keeps nothing.
 
     Raises:
-        StudyError: a split is recorded already, with another hash, or other images are.
+        StudyError: a split is recorded already, with another hash, or other images or masks are.
     """
     dataset, audits = record["dataset"], list(record["splits"])
     if study != "smoke":
-        check_images(study, dataset, record["images"])
+        check_source(study, dataset, record["source"])
+        check_pixels(study, dataset, record.get("pixel_sha256", {}))
         for audit in audits:
             check_split(study, dataset, audit["split"], audit["sha256"])
         made = [audit["split"] for audit in audits]
@@ -72,4 +87,4 @@ def write_record(study: str, record: Mapping[str, Any]) -> None:
 
 def _recorded(study: str, dataset: str, key: str, default: Any) -> Any:
     file = record_file(study, dataset)
-    return read_json(file)[key] if file.exists() else default
+    return read_json(file).get(key, default) if file.exists() else default

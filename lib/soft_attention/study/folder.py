@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from soft_attention.data.catalog import ISIC2018_TEST
 from soft_attention.errors import StudyError
 from soft_attention.files import read_json
 from soft_attention.study.config import Run
@@ -34,12 +35,24 @@ def predictions_file(name: str = "test") -> str:
 
 
 def read_predictions(folder: Path, name: str = "test") -> pd.DataFrame:
-    """One of a run's tables of predictions (see `predictions_file`); StudyError if it is missing or damaged."""
+    """One of a run's tables of predictions (see `predictions_file`); StudyError if it is missing or damaged.
+
+    Those of the outside test set are without what is no part of it, and each image has its lesion, which the files that
+    some runs were made from did not tell.
+    """
     file = folder / predictions_file(name)
     try:
-        return _read_parquet(file, file.stat().st_mtime_ns).copy(deep=False)
+        table = _read_parquet(file, file.stat().st_mtime_ns)
     except Exception as error:
         raise StudyError(f"{file} is missing or damaged ({error}): run it again") from error
+    return _with_lesions(table) if name == "external" else table.copy(deep=False)
+
+
+def _with_lesions(table: pd.DataFrame) -> pd.DataFrame:
+    table = table[~table["image_id"].isin(list(ISIC2018_TEST.left_out))].reset_index(drop=True)
+    unknown = table["lesion_id"] == table["image_id"]
+    lesions = table["image_id"].map(ISIC2018_TEST.known_lesions).fillna(table["image_id"])
+    return table.assign(lesion_id=table["lesion_id"].where(~unknown, lesions))
 
 
 @lru_cache(maxsize=4096)

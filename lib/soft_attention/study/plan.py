@@ -32,7 +32,7 @@ def plan_text(study: Study) -> str:
 
 def _row(run: Run, recipe: pd.DataFrame, last: pd.Series) -> dict:
     row = {"run": run.id, "finished": (run.folder / "metrics.json").exists(), "epochs": run.epochs}
-    known = run.backbone in recipe.index and run.protocol == "released" and run.steps_per_epoch and not run.frozen
+    known = run.backbone in recipe.index and run.protocol == "authors" and run.steps_per_epoch and not run.frozen
     if not known or run.size != recipe.loc[run.backbone, "image_size"]:
         return row | {"hours_at_most": math.nan, "hours_to_authors_last": math.nan}
     facts = recipe.loc[run.backbone]

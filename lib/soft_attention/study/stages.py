@@ -33,6 +33,7 @@ from soft_attention.errors import StudyError, known
 from soft_attention.quiet import stderr_to
 from soft_attention.study.config import Run, Study
 from soft_attention.study.data_record import is_recorded, record_file
+from soft_attention.study.page import contents, shown
 from soft_attention.study.plan import plan_text
 
 PAGE = """\
@@ -50,7 +51,6 @@ body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
 {%- endblock -%}
 """
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-WORKING = {"setup", "injected-parameters"}  # tags of cells that nobody reads
 LEFT_BY_A_KILL = (".????????-*", "*.weights.h5", "notebook.failed.*")  # beside a finished run: of no more use
 
 
@@ -104,7 +104,7 @@ def data(study: Study, dataset: str) -> None:
         raise StudyError(f"the study {study.name} has no runs on {dataset!r}")
     if is_recorded(study, dataset):
         return
-    splits = list({str(run.split): run.split for run in runs}.values())
+    splits = [dict(split) for split in dict.fromkeys(run.split for run in runs)]
     parameters = {
         "study": study.name,
         "dataset": dataset,
@@ -140,7 +140,7 @@ def summary(study: Study) -> Path:
         _tidy(run)
     folder = paths.RESULTS / study.name
     notebook = folder / "summary" / "summary.ipynb"
-    execute(paths.NOTEBOOKS / "05_summary.ipynb", notebook, {"study": study.name}, f"{study.name}/summary")
+    execute(paths.NOTEBOOKS / "06_summary.ipynb", notebook, {"study": study.name}, f"{study.name}/summary")
     report = folder / "report.html"
     with files.atomic(report) as temporary:
         temporary.write_text(html_page(notebook), encoding="utf-8")
@@ -160,7 +160,8 @@ def html_page(notebook: Path) -> str:
         embed_images=True,
     )
     content = nbformat.read(notebook, as_version=4)
-    content.cells = [cell for cell in content.cells if WORKING.isdisjoint(cell.metadata.get("tags", []))]
+    content.cells = shown(content.cells)
+    content.cells.insert(1, nbformat.v4.new_markdown_cell(contents(content.cells), id="contents"))
     return exporter.from_notebook_node(content, {"metadata": {"name": content.metadata.get("title", notebook.stem)}})[0]
 
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import zlib
 
 import pytest
 
 from soft_attention.data.fetch import checksums
 from soft_attention.data.fetch.checksums import checksum, read_sums, record_sum
+from soft_attention.errors import StudyError
 
 
 @pytest.fixture
@@ -39,14 +41,43 @@ def test_a_changed_file_is_read_again(file, tmp_path, change):
     assert checksum(file, tmp_path) == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_sums_are_read_as_sha256sum_writes_them(tmp_path):
-    (tmp_path / "SHA256SUMS").write_text("00FF  a.zip\n11ee *b c.csv\n\nodd\n")
-    assert read_sums(tmp_path) == {"a.zip": "00ff", "b c.csv": "11ee"}
-    assert read_sums(tmp_path / "nowhere") == {}
+def test_crc32_is_the_one_of_zip_archives(file, tmp_path):
+    assert checksums.checksums([file], tmp_path, "crc32") == {file: f"{zlib.crc32(b'abc'):08x}"}
+
+
+ONE, TWO = "0F" * 32, "1e" * 32
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{ONE}  a.zip\n{TWO} *b c.csv\n\n# a note\n".encode(),
+        f"{ONE}  ./a.zip\r\n{TWO}  .\\b c.csv\r\n".encode(),
+        f"\ufeff{ONE}  a.zip\n{TWO}  b c.csv\n".encode(),
+        f"{ONE}  a.zip\r\n{TWO}  b c.csv\r\n".encode("utf-16"),
+        f"\ufeff{ONE}  a.zip\n{TWO}  b c.csv\n".encode("utf-16-be"),
+        f"SHA256 (a.zip) = {ONE}\nSHA256(b c.csv)= {TWO}\n".encode(),
+    ],
+    ids=["as sha256sum writes it", "./NAME", "BOM", "UTF-16", "UTF-16, big end first", "with tags"],
+)
+def test_sums_are_read(tmp_path, content):
+    (tmp_path / "SHA256SUMS").write_bytes(content)
+    assert read_sums(tmp_path) == {"a.zip": ONE.lower(), "b c.csv": TWO}
+
+
+def test_no_list_lists_nothing(tmp_path):
+    assert read_sums(tmp_path) == {}
+
+
+@pytest.mark.parametrize("content", [b"<html>Sign in</html>\n", b"00ff  a.zip\n", f"{ONE}\n".encode(), b"\xff\xff\xff"])
+def test_a_line_that_is_no_checksum_is_named(tmp_path, content):
+    (tmp_path / "SHA256SUMS").write_bytes(content)
+    with pytest.raises(StudyError, match=r"SHA256SUMS.*write (it|the list) anew with sha256sum"):
+        read_sums(tmp_path)
 
 
 def test_recording_keeps_the_other_lines(tmp_path):
-    record_sum(tmp_path / "b.zip", "22")
-    record_sum(tmp_path / "a.zip", "11")
-    record_sum(tmp_path / "b.zip", "33")
-    assert (tmp_path / "SHA256SUMS").read_text() == "11  a.zip\n33  b.zip\n"
+    record_sum(tmp_path / "b.zip", TWO)
+    record_sum(tmp_path / "a.zip", TWO)
+    record_sum(tmp_path / "b.zip", ONE)
+    assert (tmp_path / "SHA256SUMS").read_text() == f"{TWO}  a.zip\n{ONE}  b.zip\n"

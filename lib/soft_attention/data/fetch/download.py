@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import pooch
@@ -26,23 +27,15 @@ _BROKEN = (
 )
 
 
-def fetch(file: RemoteFile, folder: Path, mirror: str | Path | None = None) -> Path | None:
-    """The verified file on disk, downloaded into `folder` if need be.
+def fetch(file: RemoteFile, folder: Path) -> Path | None:
+    """The verified file on disk, downloaded into `folder` if need be; None for one that is only inside an archive.
 
-    A mirror is a folder, used in place, or a URL prefix that holds files with the official names.
-    Each of its files must have the official checksum or the one in the mirror's own SHA256SUMS;
-    where there is neither, it is taken as it is.
-    Without a mirror, a file must have the official checksum or, where the host publishes none,
-    the one recorded in `folder`/SHA256SUMS at its first download.
-
-    Returns:
-        The path, or None if the source has no such file and it is optional or inside an archive.
+    It must have the official checksum or, where the host publishes none, the one recorded in
+    `folder`/SHA256SUMS at its first download.
 
     Raises:
         StudyError: no network, no space, no such file, or a checksum that differs.
     """
-    if mirror is not None:
-        return _from_mirror(file, folder, mirror)
     if not file.urls:
         return None
     path = folder / file.name
@@ -50,6 +43,59 @@ def fetch(file: RemoteFile, folder: Path, mirror: str | Path | None = None) -> P
         _download_from_any(file, path)
     _check_downloaded(file, path)
     return path
+
+
+def is_url(mirror: str | Path) -> bool:
+    """Whether a mirror is a URL prefix, and not a folder."""
+    return re.match(r"https?://", str(mirror)) is not None
+
+
+def copy_mirror(files: Sequence[RemoteFile], folder: Path, mirror: str) -> Path:
+    """A folder below `folder` for this mirror alone, with its SHA256SUMS and what it holds of some files.
+
+    Raises:
+        StudyError: no network, no space, or a file that must be there is not.
+    """
+    mirror = mirror.rstrip("/")
+    store = folder / f"mirror-{hashlib.sha256(mirror.encode()).hexdigest()[:8]}"
+    lacking = [file for file in files if find(file, store) is None]
+    if lacking:
+        (store / SUMS).unlink(missing_ok=True)  # its list may have got a line since
+        _copy_first([SUMS], store, mirror)
+    answers = {file.name: _copy_first((file.name, *file.aliases), store, mirror) for file in lacking}
+    here = [file for file in files if find(file, store)]
+    for file in lacking:
+        if file not in here and not can_do_without(file, here):
+            raise StudyError(
+                f"{file.name} is not on the mirror {mirror} ({answers[file.name]}): add it, or unset DATA_MIRROR to "
+                "download the official file"
+            )
+    return store
+
+
+def find(file: RemoteFile, folder: Path) -> Path | None:
+    """A file in a folder, under its official name or another that is known."""
+    return next((folder / name for name in (file.name, *file.aliases) if (folder / name).is_file()), None)
+
+
+def can_do_without(file: RemoteFile, here: Sequence[RemoteFile]) -> bool:
+    """Whether a file need not be there: optional, or inside an archive, or what is inside it lies beside it."""
+    return file.optional or file.inside is not None or any(other.inside == file.name for other in here)
+
+
+def proven(file: RemoteFile, folder: Path, memory: Path) -> Path | None:
+    """The file of a mirror, if its checksum is the official one or the one in the mirror's own SHA256SUMS.
+
+    Raises:
+        StudyError: SHA256SUMS lists another checksum.
+    """
+    path = find(file, folder)
+    if path is None or is_official(file, path, memory):
+        return path
+    listed = read_sums(folder).get(path.name)
+    if listed not in (None, got := checksum(path, memory)):
+        raise _differs(path, f"{listed} (by the mirror's {SUMS})", got, "copy it anew from its source")
+    return None if listed is None else path
 
 
 def is_official(file: RemoteFile, path: Path, memory: Path) -> bool:
@@ -75,59 +121,8 @@ def _check_downloaded(file: RemoteFile, path: Path) -> None:
     record_sum(path, got)
 
 
-def _check_mirrored(file: RemoteFile, path: Path, memory: Path) -> None:
-    listed = read_sums(path.parent).get(path.name)
-    nothing_to_compare = listed is None and file.md5 is None
-    if nothing_to_compare or is_official(file, path, memory):
-        return
-    got = checksum(path, memory)
-    if got != listed:
-        expected = listed or f"md5 {file.md5}, or a line for it in the mirror's {SUMS}"
-        raise _differs(path, expected, got, "copy it anew from its source")
-
-
 def _differs(path: Path, expected: str, got: str, remedy: str) -> StudyError:
     return StudyError(f"the checksum of {path} differs: expected {expected}, got {got}; delete it and {remedy}")
-
-
-# Mirrors
-
-
-def _from_mirror(file: RemoteFile, folder: Path, mirror: str | Path) -> Path | None:
-    names = (file.name, *file.aliases)
-    if re.match(r"https?://", str(mirror)):
-        store = _local_copy(names, folder, str(mirror).rstrip("/"))
-    else:
-        store = Path(mirror).expanduser()
-        if not store.is_dir():
-            raise StudyError(f"the mirror {store} is not a folder: correct DATA_MIRROR or unset it")
-    path = next((store / name for name in names if (store / name).is_file()), None)
-    if path is not None:
-        _check_mirrored(file, path, folder)
-    elif not (file.optional or file.inside):
-        raise StudyError(
-            f"{file.name} is not on the mirror {mirror}: add it, or unset DATA_MIRROR to download the official file"
-        )
-    return path
-
-
-def _local_copy(names: Sequence[str], folder: Path, mirror: str) -> Path:
-    """A folder for this mirror's files, apart from official ones, with the first of `names`."""
-    store = folder / f"mirror-{hashlib.sha256(mirror.encode()).hexdigest()[:8]}"
-    if not any((store / name).exists() for name in names):
-        (store / SUMS).unlink(missing_ok=True)  # its list may have got a line since
-        for wanted in ([SUMS], names):
-            any(_present(f"{mirror}/{name}", store / name) for name in wanted)
-    return store
-
-
-def _present(url: str, path: Path) -> bool:
-    if not path.exists():
-        try:
-            _download(url, path)
-        except FileNotFoundError:
-            return False
-    return True
 
 
 # Downloads
@@ -144,8 +139,18 @@ def _download_from_any(file: RemoteFile, path: Path) -> None:
     ) from problem
 
 
+def _copy_first(names: Sequence[str], store: Path, mirror: str) -> str | None:
+    """Copy the first of some names that a mirror has; None, or why it has none of them."""
+    for name in names:
+        try:
+            return _download(f"{mirror}/{name}", store / name)
+        except FileNotFoundError as error:
+            answer = str(error)
+    return answer
+
+
 def _download(url: str, path: Path, md5: str | None = None) -> None:
-    """Download to `path`, which appears complete and checked; FileNotFoundError if not there."""
+    """Download to `path`, which appears complete and checked; FileNotFoundError if it, or only a page, is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
 
@@ -198,10 +203,23 @@ def _stream(url: str, part: Path, have: int) -> None:
             return _stream(url, part, 0)
         response.raise_for_status()
         have = have if response.status_code == requests.codes.partial_content else 0
+        if have and not response.headers.get("Content-Range", f"bytes {have}-").startswith(f"bytes {have}-"):
+            part.unlink()  # another range than was asked for
+            return _stream(url, part, 0)
+        blocks = response.iter_content(_BLOCK)
+        head = next(blocks, b"")
+        if not have and _is_page(response, head):
+            raise FileNotFoundError(f"{url} answers with a page instead of the file: does it want a login?")
         left = int(response.headers.get("Content-Length", 0))
         check_space(left, part.parent, part.stem)
         bar = tqdm(total=have + left, initial=have, desc=part.stem, unit="B", unit_scale=True, leave=False)
         with open(part, "ab" if have else "wb") as sink, bar:
-            for block in response.iter_content(_BLOCK):
+            for block in chain([head], blocks):
                 sink.write(block)
                 bar.update(len(block))
+
+
+def _is_page(response: requests.Response, head: bytes) -> bool:
+    """Whether an answer is HTML, which hosts and proxies give for files with the status of success."""
+    kind = response.headers.get("Content-Type", "")
+    return kind.startswith("text/html") or head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))

@@ -1,0 +1,121 @@
+"""What was there to gain, and what of it was gained: every arm beside the oracle that is told where the lesion is."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from soft_attention.evaluation.metrics import METRICS
+from soft_attention.evaluation.verdict import EQUIVALENT, UNDECIDED
+from soft_attention.report import comparison
+from soft_attention.study.config import Analysis
+from soft_attention.vocabulary import ARMS, BACKBONES
+
+BASELINE = "baseline"
+ORACLES = tuple(name for name, arm in ARMS.items() if arm.needs_mask)
+DRAWS = 2_000  # for the arms that the study does not compare with the baseline
+COLUMNS = ["part", "backbone", "arm", "gain", "gain_low", "gain_high", "percent_of_ceiling", "seeds", "lesions"]
+
+# What each sentence of the headline is about: its comparisons, with the words that lead to what each of them found.
+HEADLINE = {
+    "What was there to gain": {
+        ("lesion", BASELINE): "An oracle, told where the lesion is as no real system is,",
+        ("centre", BASELINE): "a fixed bump in the middle of every image, without a parameter,",
+    },
+    "What the unit gained of it": {
+        ("released", BASELINE): "The released unit, against the network without one,",
+        ("released", "uniform"): "against the same frame with every place weighted alike, it",
+    },
+    "What a bump in the middle gains": {
+        ("released", "centre"): "The released unit, against that bump,",
+        ("lesion", "centre"): "the oracle, against that bump,",
+    },
+}
+
+
+def gains_table(
+    parts: Mapping[str, pd.DataFrame], answers: Mapping[str, pd.DataFrame], analysis: Analysis
+) -> pd.DataFrame:
+    """What each arm gains over the baseline in each part of `answers`, by the endpoint, in points (hundredths).
+
+    Columns: part, backbone, arm (an oracle last), gain with gain_low and gain_high (95 %), seeds, lesions, and
+    percent_of_ceiling: the gain over that of the oracle, missing where the oracle's interval does not exclude 0. Parts
+    and arms without a baseline are left out.
+
+    Args:
+        parts, answers: from `load.by_part` and `comparison.answers`. What the study compares with the baseline is taken
+            from there, the other arms are compared here, with fewer draws.
+    """
+    tables = [_gains(parts[name], table, analysis).assign(part=name) for name, table in answers.items()]
+    gains = pd.concat([table for table in tables if len(table)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
+    ceiling = gains[gains["arm"].isin(ORACLES) & (gains["gain_low"] > 0)].set_index(["part", "backbone"])["gain"]
+    places = pd.MultiIndex.from_frame(gains[["part", "backbone"]])
+    shares = 100 * gains["gain"].to_numpy(float) / ceiling.reindex(places).to_numpy(float)
+    gains["percent_of_ceiling"] = np.where(gains["arm"].isin(ORACLES), np.nan, shares)
+    return gains[COLUMNS]
+
+
+def headline(
+    answers: Mapping[str, pd.DataFrame], analysis: Analysis, names: Sequence[str], unfinished: Sequence[str] = ()
+) -> list[str]:
+    """Three sentences in Markdown: what was there to gain, what the unit gained of it, what a bump in the middle gains.
+
+    Args:
+        answers: from `comparison.answers`.
+        analysis: of the study; the sentences are on its endpoint.
+        names: the parts to speak of, in this order, whether or not they have run.
+        unfinished: from `load.unfinished`.
+
+    Of every comparison stands what its verdict allows, no more, with the interval.
+    """
+    waiting = {name: [f"interim, {count} runs"] for name, _, count in (entry.partition(" ") for entry in unfinished)}
+    score = METRICS[analysis.endpoint].label
+    sentences = []
+    for title, comparisons in HEADLINE.items():
+        clauses = [
+            f"{words} {_in_parts(answers, analysis, pair, names, waiting)}" for pair, words in comparisons.items()
+        ]
+        sentences.append(f"**{title}** (points of {score}). {'; '.join(clauses)}.")
+    return sentences
+
+
+def _gains(runs: pd.DataFrame, table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
+    """The rows of one part without its name."""
+    asked = {arm for arm, reference in analysis.comparisons if reference == BASELINE}
+    others = [(arm, BASELINE) for arm in ARMS if arm in set(runs["arm"]) - asked - {BASELINE}]
+    endpoint = {analysis.endpoint: analysis.margins[analysis.endpoint]}
+    rest = analysis.model_copy(update={"comparisons": others, "margins": endpoint, "draws": min(DRAWS, analysis.draws)})
+    found = pd.concat([table, comparison.comparisons_table(runs, runs["classes"].iloc[0], rest)])
+    found = found[(found["metric"] == analysis.endpoint) & (found["reference"] == BASELINE)]
+    rank = {name: place for place, name in enumerate((*BACKBONES, *sorted(ARMS, key=ORACLES.count)))}
+    found = found.sort_values(["backbone", "arm"], key=lambda names: names.map(rank))
+    points = {
+        f"gain{end}": 100 * found[column] for end, column in (("", "difference"), ("_low", "low"), ("_high", "high"))
+    }
+    return found[["backbone", "arm", "seeds", "lesions"]].assign(**points)
+
+
+def _in_parts(answers, analysis: Analysis, pair: tuple[str, str], names: Sequence[str], waiting: Mapping) -> str:
+    """What one comparison found, part by part; the parts in which it has not run stand together."""
+    said, missing = [], []
+    for name in names:
+        rows = answers[name].itertuples() if name in answers else ()
+        rows = [row for row in rows if ((row.arm, row.reference), row.metric) == (pair, analysis.endpoint)]
+        missing += [] if rows else [f"`{name}`"]
+        for row in rows:
+            network = f" with {BACKBONES[row.backbone].title}" if len(rows) > 1 else ""
+            limits = [*waiting.get(name, []), *["one training each"] * (row.seeds == 1)]
+            said.append(f"{_found(row)} in `{name}`{network}" + (f" ({', '.join(limits)})" if limits else ""))
+    if missing:
+        said.append(f"has not been measured in {' and '.join(missing)}")
+    return ", ".join(said)
+
+
+def _found(row) -> str:
+    """What the verdict on a row of `comparison.comparisons_table` allows to say."""
+    numbers = f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+    if row.verdict == EQUIVALENT:
+        return f"for these training images changes nothing that counts, {numbers},"
+    if row.verdict == UNDECIDED:
+        return f"is not shown to gain or lose, {numbers},"
+    return f"gains {numbers}" if row.difference > 0 else f"is worse, {numbers},"
