@@ -65,6 +65,11 @@ def test_words_stand_left_and_numbers_right():
     assert 'class="data row0 col0 text"' in page and 'class="data row0 col1"' in page
 
 
+def test_what_people_call_their_classes_is_shown_and_not_run():
+    page = styling.styled(pd.DataFrame({"class": ["<img src=x onerror=alert(1)>"], "<b>": [1]})).to_html()
+    assert "<img" not in page and "<b>" not in page and "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
 def test_a_difference_with_its_ends_and_a_table_in_markdown():
     assert styling.interval(1.25, -0.5, 3) == "+1.2 (-0.5 to +3.0)"
     assert styling.interval(0.04, 0, 0.1, digits=2, unit=" points") == "+0.04 points (+0.00 to +0.10)"
@@ -74,8 +79,3 @@ def test_a_difference_with_its_ends_and_a_table_in_markdown():
         "| a | b |",
         "| c | d |",
     ]
-
-
-def test_what_people_call_their_classes_is_shown_and_not_run():
-    page = styling.styled(pd.DataFrame({"class": ["<img src=x onerror=alert(1)>"], "<b>": [1]})).to_html()
-    assert "<img" not in page and "<b>" not in page and "&lt;img src=x onerror=alert(1)&gt;" in page
