@@ -225,7 +225,7 @@ def test_overview_counts_runs_by_scale():
         runs(
             backbone=["vgg16", "vgg16", "resnet50"],
             arm=["baseline", "released", "baseline"],
-            images=["official"] * 3,
+            source=["official"] * 3,
             scale=["64 px"] * 3,
             n_images=[10, 10, 10],
         )

@@ -16,11 +16,13 @@ from soft_attention.errors import StudyError
 from soft_attention.study.folder import predictions_file, read_predictions
 
 CLASSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")  # in the challenge's order
-NOT_SCORED = "ISIC_0035068"  # one of the 1,512 images is a film prop: the official scorer gives it no weight
+NOT_SCORED = "ISIC_0035068"  # a film prop: the official scorer wants a row of it and gives it no weight
 
 
 def submission(predictions: pd.DataFrame) -> pd.DataFrame:
     """The columns image, MEL, NV, BCC, AKIEC, BKL, DF, VASC of predictions with the classes of HAM10000, by image.
+
+    The image that is not scored has a row of equal shares where it was not predicted.
 
     Raises:
         StudyError: a class is missing.
@@ -29,6 +31,9 @@ def submission(predictions: pd.DataFrame) -> pd.DataFrame:
     if missing := [name for name in names if name not in predictions]:
         raise StudyError(f"the challenge wants the seven classes of HAM10000, these predictions lack {missing[0]}")
     table = predictions[["image_id", *names]].rename(columns=names | {"image_id": "image"})
+    if NOT_SCORED not in set(table["image"]):
+        alike = dict.fromkeys(CLASSES, 1 / len(CLASSES))
+        table = pd.concat([table, pd.DataFrame([{"image": NOT_SCORED} | alike])])
     return table.sort_values("image", ignore_index=True)
 
 
