@@ -135,6 +135,8 @@ def test_minimum_size_is_the_smallest_that_leaves_two_by_two_cells(backbone):
 def test_every_arm_gives_probabilities_and_trains(arm):
     network = build_network("mobilenet", arm, classes=3, image_size=32)
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("uint8")
+    if ARMS[arm].needs_mask:
+        images = {"image": images, "mask": np.stack([np.eye(32, k=shift, dtype="uint8") for shift in range(4)])}
     probabilities = network.predict(images, verbose=0)
     assert probabilities.shape == (4, 3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)

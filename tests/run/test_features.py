@@ -78,7 +78,7 @@ def test_a_full_disk_leaves_nothing_and_a_damaged_file_is_named(network, images,
 
     with monkeypatch.context() as patch:
         patch.setattr(features, "_features", full)
-        with pytest.raises(StudyError, match=r"cannot write .*features-.*GB\): No space left"):
+        with pytest.raises(StudyError, match=r"features-.*cannot be written .*No space left"):
             features.open_features(trunk, images, 1, cache)
     assert not list(cache.glob("*features*"))
     features.open_features(trunk, images, 1, cache)

@@ -79,7 +79,7 @@ class Batches(keras.utils.PyDataset):
         self.targets = _class_indices(np.asarray(labels)[self.rows], self.classes)
         self.weights = _weights(class_weights, self.classes)
         self.moves = identity(len(self.rows))
-        self.fresh_moves = augment and sampling != "released"
+        self.fresh_moves = augment and sampling != "authors"
         if sampling == "authors":
             item, moves = _authors_folder(self.targets, self.image_size, seed)
             self.rows, self.targets = self.rows[item], self.targets[item]
