@@ -40,13 +40,9 @@ def open_array(
 
 
 def _write(file: Path, kind: np.dtype, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
-    # Plain writing, not a memory map: on a full disk a map kills the process, a write raises.
-    try:
-        with atomic(file) as temporary, temporary.open("wb") as out:
-            header = {"descr": kind.str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(out, header)
-            for block in blocks:
-                out.write(block.astype(kind, copy=False).tobytes())
-    except OSError as error:
-        size = np.prod(shape) * kind.itemsize / 1e9
-        raise StudyError(f"cannot write {file} ({size:.1f} GB): {error.strerror or error}") from error
+    # Plain writing, not a memory map: on a full disk a map kills the process, a write raises, and `atomic` says so.
+    with atomic(file) as temporary, temporary.open("wb") as out:
+        header = {"descr": kind.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(out, header)
+        for block in blocks:
+            out.write(block.astype(kind, copy=False).tobytes())
