@@ -1,6 +1,8 @@
-"""Fixtures shared by all tests: folders that are not in the repository, each named by an environment variable."""
+"""Fixtures shared by all tests: a browser, and folders outside the repository that environment variables name."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,19 @@ def facts() -> Path:
 def cases() -> Path:
     """A folder with small inputs from the field, each of which stands for a kind of trouble."""
     return folder("STUDY_CASES", "README.md", "inputs from the field")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Chromium without a window, driven by playwright; the tests are skipped where none is installed."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        pytest.skip("no Chromium: install it, or set CHROMIUM to its path")
+    # Its own calls home would count as requests of the page.
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=options)
+        yield chromium
+        chromium.close()
