@@ -143,10 +143,14 @@ def test_an_unknown_study_or_run_is_one_line_and_exit_1(capsys):
     assert "no runs on 'ham10000'" in capsys.readouterr().err
 
 
-def test_a_missing_run_is_only_made_for_the_smoke_study():
+def test_a_missing_run_is_only_made_for_the_studies_smoke_and_play(monkeypatch):
     run = Study.load("smoke").runs()[0].model_copy(update={"study": "never", "seed": 99})
     with pytest.raises(StudyError, match=r"never/.*seed-99-fold-0 is not finished: \./run_all\.sh never"):
         stages.ensure_run(run)
+    made = []
+    monkeypatch.setattr(stages, "train", made.append)
+    played = run.model_copy(update={"study": "play"})
+    assert stages.ensure_run(played) == played.folder and made == [played]
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path, monkeypatch):

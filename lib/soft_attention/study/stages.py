@@ -31,7 +31,7 @@ from traitlets.config import Config
 from soft_attention import files, paths, progress
 from soft_attention.errors import StudyError, known
 from soft_attention.quiet import stderr_to
-from soft_attention.study.config import Run, Study
+from soft_attention.study.config import PLAY, Run, Study
 from soft_attention.study.data_record import is_recorded, record_file
 from soft_attention.study.page import contents, shown
 from soft_attention.study.plan import plan_text
@@ -166,16 +166,20 @@ def html_page(notebook: Path) -> str:
 
 
 def ensure_run(run: Run) -> Path:
-    """The folder of a finished run; a missing run of the smoke study is made on the spot, any other is an error."""
+    """The folder of a finished run; one of the studies smoke and play is made on the spot if it is not there.
+
+    Raises:
+        StudyError: a run of another study is not finished.
+    """
     if not (run.folder / "metrics.json").exists():
-        if run.study != "smoke":
+        if run.study not in ("smoke", PLAY):
             raise StudyError(f"the run {run.study}/{run.id} is not finished: ./run_all.sh {run.study}")
         train(run)
     return run.folder
 
 
 def find_run(study: Study, run_id: str) -> Run:
-    """The run of a study with this id; ValueError with the nearest id if there is none."""
+    """The run of a study with this id; WrongValue with the nearest id if there is none."""
     runs = {run.id: run for run in study.runs()}
     return runs[known(run_id, runs, f"run of the study {study.name}")]
 
