@@ -1,8 +1,9 @@
 """What of a notebook stands on its page."""
 
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from soft_attention.study.page import contents, shown
+from soft_attention.study.page import contents, html_page, shown
 
 
 def text(source, *tags):
@@ -40,3 +41,20 @@ def test_cells_for_people_at_work_are_left_out():
 def test_the_contents_name_the_sections_that_are_there():
     cells = shown([text("# T"), text("## The answer\n\nIt is."), code("1"), text("## Nothing", "optional"), code()])
     assert contents(cells) == "**Contents.** [The answer](#The-answer)"
+
+
+def test_the_page_needs_no_network_and_shows_no_code(tmp_path):
+    cells = [
+        new_markdown_cell("# Title"),
+        new_code_cell("secret_code()", outputs=[new_output("stream", text="a result")], execution_count=1),
+        new_markdown_cell("only for people at work", metadata={"tags": ["setup"]}),
+        new_code_cell("x", metadata={"tags": ["injected-parameters"]}, id="a-random-name"),
+    ]
+    nbformat.write(new_notebook(cells=cells, metadata={"title": "A page"}), tmp_path / "n.ipynb")
+    page = html_page(tmp_path / "n.ipynb")
+    assert "script-src" not in page and "default-src 'none'" in page, "a browser runs and fetches nothing"
+    assert "a result" in page and "<title>A page</title>" in page
+    assert "secret_code" not in page and "only for people at work" not in page
+    assert "a-random-name" not in page, "two reports of the same results would differ"
+    for fetched in ('src="http', "src='http", 'href="http', "from 'http", 'from "http', "import('http"):
+        assert fetched not in page
