@@ -137,11 +137,11 @@ def _main(plan: Study, rows: pd.DataFrame, outside: pd.DataFrame) -> str:
     against = "without attention" if reference == gained.BASELINE else f"with the {ARMS[reference].title}"
     if len(main) > 1:
         ends = f"{main['value'].min():+.1f} to {main['value'].max():+.1f} points"
-        return f"**With it, {score} differs by {ends} from network to network**, against the same network {against}."
+        return f"**With it, {score} differs by {ends} from network to network**; each beside its twin {against}."
     row = main.iloc[0]
     where = f"In the main experiment, `{row['part']}`, " if len(rows) > 1 else ""
-    text = f"{where}{score} is {row['value']:+.1f} points with it"
-    text = f"**{_capital(text)}** (95 % interval {row['low']:+.1f} to {row['high']:+.1f}) against the network {against}"
+    text = f"{where}{score} with it differs by {row['value']:+.1f} points"
+    text = f"**{_capital(text)}** (95 % interval {row['low']:+.1f} to {row['high']:+.1f}) from the network {against}"
     for found in outside[outside["part"] == row["part"]].itertuples() if len(outside) else ():
         shown = {BETTER: "it gains", WORSE: "it loses"}.get(found.verdict, "no gain is shown")
         text += f"; on another test set {shown}, {styling.interval(found.value, found.low, found.high)}"

@@ -13,6 +13,7 @@ from PIL import Image
 
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"
+SHOWN = 0.7  # of the size of an image that is displayed: a sharp screen shows the rest
 PLACE = ("dataset", "protocol", "backbone")
 
 
@@ -79,7 +80,7 @@ def picture(content: bytes, alternative: str, photo: bool = False) -> HTML:
     else:
         image.quantize(128, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
     source = f"data:image/{'jpeg' if photo else 'png'};base64,{base64.b64encode(smaller.getvalue()).decode()}"
-    size = f'width="{image.width}" height="{image.height}"'
+    size = " ".join(f'{name}="{side * SHOWN:.0f}"' for name, side in zip(("width", "height"), image.size, strict=True))
     return HTML(f'<img class="picture" alt="{html.escape(alternative)}" {size} src="{source}">')
 
 
