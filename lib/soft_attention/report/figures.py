@@ -266,7 +266,7 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     """
     heading = verdicts["part"] != verdicts["part"].shift()
     place = np.arange(len(verdicts)) + 1.3 * heading.cumsum()
-    figure, axes = plt.subplots(figsize=(9, 0.26 * (place.max() + 1) + 1.2))
+    figure, axes = plt.subplots(figsize=(9, 0.26 * (place.max() + 1) + 1.5))
     axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"within ±{100 * margin:g}: counts as none")
     axes.axvline(0, color="0.4", linewidth=1)
     for arm in verdicts["arm"].unique():
@@ -282,7 +282,7 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     names = (verdicts["backbone"] + ": " if several else "") + verdicts["arm"] + " - " + verdicts["reference"]
     axes.set(yticks=place, yticklabels=names, ylim=(place.max() + 0.7, place.min() - 1.6), xlabel=label)
     axes.set_title("Differences between arms, with 95 % intervals (open mark: no test of attention)")
-    axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=5)
     return figure
 
 
