@@ -19,13 +19,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import papermill
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
-from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 from soft_attention import files, paths, progress
@@ -33,23 +31,9 @@ from soft_attention.errors import StudyError, known
 from soft_attention.quiet import stderr_to
 from soft_attention.study.config import PLAY, Run, Study
 from soft_attention.study.data_record import is_recorded, record_file
-from soft_attention.study.page import contents, shown
+from soft_attention.study.page import html_page
 from soft_attention.study.plan import plan_text
 
-PAGE = """\
-{%- extends "lab/index.html.j2" -%}
-{%- block html_head_js -%}{%- endblock -%}
-{%- block html_head_js_mathjax -%}{%- endblock -%}
-{%- block html_head_js_mermaidjs -%}{%- endblock -%}
-{%- block html_head_css -%}
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<style>
-body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
-.jp-RenderedHTMLCommon :is(td, th) { text-align: right; vertical-align: top; padding: 0.3em 0.5em; }
-.jp-RenderedHTMLCommon :is(td, th).text, .jp-RenderedMarkdown :is(td, th) { text-align: left; }
-</style>
-{%- endblock -%}
-"""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LEFT_BY_A_KILL = (".????????-*", "*.weights.h5", "notebook.failed.*")  # beside a finished run: of no more use
 
@@ -145,24 +129,6 @@ def summary(study: Study) -> Path:
     with files.atomic(report) as temporary:
         temporary.write_text(html_page(notebook), encoding="utf-8")
     return report
-
-
-def html_page(notebook: Path) -> str:
-    """A notebook as one HTML page without code, that needs no network: figures are embedded, no scripts are linked.
-
-    Nor may a browser run or fetch any: names of classes, say, are those that some other person has given.
-    """
-    exporter = HTMLExporter(
-        raw_template=PAGE,
-        exclude_input=True,
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        embed_images=True,
-    )
-    content = nbformat.read(notebook, as_version=4)
-    content.cells = shown(content.cells)
-    content.cells.insert(1, nbformat.v4.new_markdown_cell(contents(content.cells), id="contents"))
-    return exporter.from_notebook_node(content, {"metadata": {"name": content.metadata.get("title", notebook.stem)}})[0]
 
 
 def ensure_run(run: Run) -> Path:
