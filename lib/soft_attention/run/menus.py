@@ -74,13 +74,11 @@ class Explorer:
 
     def _open(self, name: str) -> None:
         self._opened = None
-        with self._answering(self.image_answer, f"opening {name}"):
-            self.photo_answer.value = self.image_answer.value if self.upload.value else ""
-            self._opened = exploring.open_run(name)
-            self._offer_images(self._opened)
-        if self._opened is None:
-            self.photo_answer.value = ""
-            return
+        places = [self.image_answer, self.photo_answer] if self.upload.value else [self.image_answer]
+        with _answering(f"opening {name}", *places):
+            opened = exploring.open_run(name)
+            self._offer_images(opened)
+            self._opened = opened
         self._show_image()
         self._show_photo()
 
@@ -121,15 +119,14 @@ class Explorer:
         place = self.number.value
         row = self._rows[place - 1]
         image = opened.table.loc[row, "image_id"]
-        with self._answering(self.image_answer, f"predicting {image}"):
+        with _answering(f"predicting {image}", self.image_answer):
             seen = exploring.look(opened.network, opened.images[row])
             predicted, sentence = _prediction(opened, seen, image)
             label = opened.table.loc[row, "label"]
             verdict = "This is its label." if predicted == label else f"Its label is {label}."
             facts = f"Image {place:,} of {len(self._rows):,}; source: {opened.source}; {opened.run.scale}."
-            picture = self._draw(
-                seen, opened.classes, opened.masks.get(row), f"{image}: {label}, predicted {predicted}"
-            )
+            title = f"{image}: labelled {label}, predicted {predicted}"
+            picture = self._draw(seen, opened.classes, opened.masks.get(row), title)
             self.image_answer.value = _answer(f"{sentence} {verdict}", facts, picture)
 
     def _show_photo(self) -> None:
@@ -137,24 +134,12 @@ class Explorer:
         if opened is None or not self.upload.value:
             return
         file = self.upload.value[-1]
-        with self._answering(self.photo_answer, f"predicting {file['name']}"):
+        with _answering(f"predicting {file['name']}", self.photo_answer):
             photo = exploring.own_photo(file["name"], bytes(file["content"]), opened.run.size)
             seen = exploring.look(opened.network, photo.pixels)
             predicted, sentence = _prediction(opened, seen, file["name"])
             picture = self._draw(seen, opened.classes, None, f"your photo: predicted {predicted}")
             self.photo_answer.value = _answer(sentence, photo.made, picture)
-
-    @contextmanager
-    def _answering(self, place: widgets.HTML, doing: str) -> Iterator[None]:
-        """Show at once what is being done, in the place of the old answer, and what goes wrong."""
-        place.value = f'<p role="status"><i class="fa fa-spinner fa-spin"></i> {escape(doing)} ...</p>'
-        try:
-            yield
-        except (StudyError, OSError, ValueError) as error:  # what a person can mend
-            place.value = _problem(str(error))
-        except Exception as error:
-            place.value = _problem(f"{type(error).__name__}: {error}")
-            raise
 
     @contextmanager
     def _by_us(self) -> Iterator[None]:
@@ -164,6 +149,24 @@ class Explorer:
             yield
         finally:
             self._setting = False
+
+
+@contextmanager
+def _answering(doing: str, *places: widgets.HTML) -> Iterator[None]:
+    """Show at once what is being done, in the place of the old answers, and what goes wrong."""
+
+    def say(words: str) -> None:
+        for place in places:
+            place.value = words
+
+    say(f'<p role="status"><i class="fa fa-spinner fa-spin"></i> {escape(doing)} ...</p>')
+    try:
+        yield
+    except (StudyError, OSError, ValueError) as error:  # what a person can mend
+        say(_problem(str(error)))
+    except Exception as error:
+        say(_problem(f"{type(error).__name__}: {error}"))
+        raise
 
 
 def _prediction(opened: Opened, seen: Look, image: str) -> tuple[str, str]:
