@@ -1,5 +1,6 @@
 """The menus of the explorer: they follow the run, and no answer outlives the question."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,6 +57,10 @@ def shown(place):
     values = []
     place.observe(lambda change: values.append(change["new"]), "value")
     return values
+
+
+def uploaded(name):
+    return {"name": name, "content": memoryview(b"photo"), "type": "", "size": 5, "last_modified": datetime.now(UTC)}
 
 
 def options(menu):
@@ -130,7 +135,7 @@ def test_a_run_that_is_not_there_is_said_and_the_others_are_offered(opened):
 
 def test_a_photo_is_asked_again_of_every_run(explorer):
     assert explorer.photo_answer.value == ""
-    explorer.upload.value = [{"name": "<b>.jpg", "content": memoryview(b"photo"), "type": "", "size": 5}]
+    explorer.upload.value = [uploaded("<b>.jpg")]
     assert "a/run predicts nv (probability 0.75) for &lt;b&gt;.jpg." in explorer.photo_answer.value
     assert "scaled to 64." in explorer.photo_answer.value
     values = shown(explorer.photo_answer)
@@ -145,7 +150,7 @@ def test_a_photo_that_cannot_be_read_is_said_in_the_page(explorer, monkeypatch):
         raise StudyError(f"the file {name} is not a JPEG or PNG")
 
     monkeypatch.setattr(exploring, "own_photo", refuse)
-    explorer.upload.value = [{"name": "notes.txt", "content": memoryview(b"no"), "type": "", "size": 2}]
+    explorer.upload.value = [uploaded("notes.txt")]
     assert "the file notes.txt is not a JPEG or PNG" in explorer.photo_answer.value
 
 
