@@ -32,12 +32,20 @@ has_this_study() {  # PYTHON: not that of another checkout, from which .venv/ wa
     "$1" -c 'import os, sys; from soft_attention import paths; sys.exit(not os.path.samefile(paths.ROOT, "."))' 2>/dev/null
 }
 
+# A photo of a phone, as one message, is larger than the 10 MB that Jupyter's server takes: explore.ipynb wants more.
+let_photos_through() {  # PREFIX of an environment
+    local folder="$1/etc/jupyter/jupyter_server_config.d"
+    mkdir -p "$folder"
+    echo '{"ServerApp": {"tornado_settings": {"websocket_max_message_size": 1000000000}}}' >"$folder/soft_attention.json"
+}
+
 set_up_environment() {
     unset PYTHONPATH PYTHONHOME  # packages of others would stand before those of the lock
     export PYTHONNOUSERSITE=1 PYTHONUTF8=1
     [ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8  # Python reads .pth files in it
     if [ -n "${CONDA_PREFIX:-}" ] && python -c 'import tensorflow, snakemake, papermill' 2>/dev/null; then
         has_this_study python || python -m pip install --quiet --no-deps --no-build-isolation -e .
+        let_photos_through "$CONDA_PREFIX" 2>/dev/null || true  # another person's environment may be closed to us
     else
         if [ -z "${DEVICE:-}" ]; then
             if nvidia-smi -L 2>/dev/null | grep -q GPU; then DEVICE=gpu; else DEVICE=cpu; fi
@@ -57,6 +65,7 @@ set_up_environment() {
             .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
             cp "$lock" .venv/installed.lock
         fi
+        let_photos_through .venv
         take_lock --shared 7  # until this script has ended
         exec 8>&-
         export PATH="$PWD/.venv/bin:$PATH"

@@ -30,6 +30,14 @@ UPRIGHT = {2 + number: Image.Transpose[name] for number, name in enumerate(_TURN
 _CLEAR = "and which of them is the lesion is not clear; save it with the lesion white and everything else black"
 
 
+class UnreadableImage(StudyError):
+    """A file that is no image in one of `FORMATS`, or a damaged one; `than` goes on after "is no image"."""
+
+    def __init__(self, message: str, than: str):
+        super().__init__(message)
+        self.than = than
+
+
 def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, workers: int = 2) -> np.memmap:
     """All images of a table as one array, decoded by the first call, memory-mapped by later ones.
 
@@ -113,9 +121,9 @@ def _fingerprint(items: list[tuple], cache_dir: Path | str, workers: int) -> str
     return hashlib.sha256(repr((DECODING, content)).encode()).hexdigest()[:16]
 
 
-def decode_image(file: Path, size: int) -> np.ndarray:
-    """One image file as `open_images` keeps it, (size, size, 3) uint8; StudyError as there."""
-    return _decode_window((file, None), size)
+def decode_image(file: Path, size: int, window: tuple[float, float, float, float] | None = None) -> np.ndarray:
+    """One image file, or a window of it, as `open_images` keeps it: (size, size, 3) uint8; StudyError as there."""
+    return _decode_window((file, window), size)
 
 
 def _decode_window(item: tuple[Path, tuple | None], size: int) -> np.ndarray:
@@ -128,7 +136,7 @@ def _decode_mask(item: tuple[Path | None, Path, tuple | None], size: int) -> np.
     if file is None:
         return np.full((size, size), NO_MASK, np.uint8)
     mask = np.asarray(_read(file, _lesion, size, window))
-    (width, height), (image_width, image_height) = _upright_size(file), _upright_size(image)
+    (width, height), (image_width, image_height) = upright_size(file), upright_size(image)
     if abs(math.log(width * image_height / (height * image_width))) > ASPECT_TOLERANCE:
         raise StudyError(
             f"{file} is a mask of {width} x {height} pixels and its image {image} has {image_width} x {image_height}: "
@@ -208,7 +216,7 @@ def _has_areas(mid: np.ndarray, greys: np.ndarray) -> bool:
     return bool(alike.any() or mid.mean() > 0.5)
 
 
-def _upright_size(file: Path) -> tuple[int, int]:
+def upright_size(file: Path) -> tuple[int, int]:
     """Width and height of an image as it is to be seen, from the head of its file."""
     with _opened(file) as image:
         return image.size[::-1] if _orientation(file, image) >= 5 else image.size
@@ -240,12 +248,13 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise StudyError(f"{file} has too many pixels to be a photo ({error}); make it smaller") from error
     except UnidentifiedImageError as error:
-        known = ", ".join(FORMATS)
-        raise StudyError(
-            f"{file} cannot be read as an image: it is no {known}{_found(file)}; save it as one of these, or delete it"
+        known, found = ", ".join(FORMATS), _found(file)
+        raise UnreadableImage(
+            f"{file} cannot be read as an image: it is no {known}{found}; save it as one of these, or delete it", found
         ) from error
     except Exception as error:  # a damaged file can raise nearly anything in Pillow's decoders
-        raise StudyError(f"{file} cannot be read as an image ({error}); download it again or delete it") from error
+        message = f"{file} cannot be read as an image ({error}); download it again or delete it"
+        raise UnreadableImage(message, f" that can be read ({error})") from error
 
 
 def _check(file: Path, image: Image.Image) -> None:

@@ -1,6 +1,8 @@
-"""One image at a time: what a trained network says of it, and where it looks. What `explore.ipynb` shows."""
+"""One image at a time: what a trained network predicts for it, and where it looks. What `menus` shows."""
 
 import tempfile
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +14,14 @@ import pandas as pd
 from soft_attention import paths
 from soft_attention.data import windows
 from soft_attention.data.datasets import load_dataset
-from soft_attention.data.images import decode_image, open_images, open_masks, rows_with_mask
+from soft_attention.data.images import (
+    UnreadableImage,
+    decode_image,
+    open_images,
+    open_masks,
+    rows_with_mask,
+    upright_size,
+)
 from soft_attention.data.splits import make_split
 from soft_attention.errors import StudyError
 from soft_attention.files import read_json
@@ -23,11 +32,14 @@ from soft_attention.run.inputs import Inputs
 from soft_attention.study.config import Run
 from soft_attention.vocabulary import ARMS
 
+WIDEST = 4 / 3  # of a photo, long side by short side: the images that the networks were trained on are 4:3
+
 
 @dataclass(frozen=True)
 class Opened:
     """A finished run with all that is needed to look at its test images."""
 
+    name: str  # STUDY/RUN
     run: Run
     network: keras.Model
     classes: tuple[str, ...]
@@ -44,46 +56,46 @@ class Look:
     image: np.ndarray  # (S, S, 3) uint8
     probabilities: np.ndarray  # (classes,)
     heads: np.ndarray  # (K, H, W), each summing to 1
-    cam: np.ndarray  # (H, W), Grad-CAM of the class called
+    cam: np.ndarray  # (H, W), Grad-CAM of the predicted class
 
 
-def explorable() -> dict[str, Run]:
-    """The finished runs with attention whose networks are on this machine, by `STUDY/RUN`."""
-    runs = {}
-    for file in sorted(paths.RESULTS.glob("*/runs/**/metrics.json")):
-        if not (file.parent / "model.keras").exists():
-            continue
-        run = Run.check(read_json(file.parent / "params.json"), str(file.parent / "params.json"))
-        if ARMS[run.arm].maps:
-            runs[f"{run.study}/{run.id}"] = run
-    return runs
+@dataclass(frozen=True)
+class Photo:
+    """A photo of one's own in the form that a network takes."""
+
+    pixels: np.ndarray  # (S, S, 3) uint8
+    made: str  # how it was made square, for people
 
 
-@lru_cache(maxsize=1)
+def explorable() -> list[str]:
+    """The finished runs with attention, of any study, whose networks are on this machine, as `STUDY/RUN`."""
+    return [name for name, folder in _with_attention() if _network(folder).exists()]
+
+
+def not_explorable() -> str:
+    """A sentence on the finished runs with attention whose networks are not here; empty if there are none."""
+    studies = Counter(name.partition("/")[0] for name, folder in _with_attention() if not _network(folder).exists())
+    if not studies:
+        return ""
+    counts = ", ".join(f"{count:,} of {study}" for study, count in studies.items())
+    return (
+        f"Not in this menu: finished runs whose networks are not on this machine, as git keeps none ({counts}). "
+        "To open one, remove its folder below results/STUDY/runs and run ./run_all.sh STUDY."
+    )
+
+
 def open_run(name: str) -> Opened:
-    """Open a run of `explorable` by its name; the last one stays open.
+    """Open a finished run by its name, `STUDY/RUN`; the last one stays open until it is trained anew.
 
     Raises:
-        StudyError: there is no such run, or its images or network cannot be had.
+        StudyError: there is no such run, it has no attention, or its network or images cannot be had.
     """
-    runs = explorable()
-    if name not in runs:
-        raise StudyError(f"{name} is no finished run with attention whose network is on this machine: train it first")
-    run, cache = runs[name], paths.data_dir() / "cache"
-    training.prepare_backend(run.seed)
-    data = load_dataset(run.dataset)
-    split = windows.off_centre(make_split(data, **dict(run.split)), run.off_centre, cache)
-    test = np.flatnonzero(split["subset"] == "test")
-    masks = open_masks(split, run.size, cache)[test]
-    return Opened(
-        run=run,
-        network=record.load_network(run.folder),
-        classes=data.classes,
-        source=data.source,
-        table=split.iloc[test].reset_index(drop=True),
-        images=open_images(split, run.size, cache)[test],
-        masks={row: masks[row] for row in rows_with_mask(masks)},
-    )
+    study, _, run_id = name.partition("/")
+    folder = paths.RESULTS / study / "runs" / run_id
+    finished = folder / "metrics.json"
+    if not finished.exists():
+        raise StudyError(f"there is no finished run {name}: choose one from the menu, or train it first")
+    return _open(name, folder, finished.stat().st_mtime_ns)
 
 
 def look(network: keras.Model, image: np.ndarray) -> Look:
@@ -97,13 +109,74 @@ def look(network: keras.Model, image: np.ndarray) -> Look:
     )
 
 
-def own_photo(name: str, content: bytes, size: int) -> np.ndarray:
-    """A photo of one's own, as the file `name` holds it, in the form a network takes: (size, size, 3) uint8.
+def own_photo(name: str, content: bytes, size: int) -> Photo:
+    """A photo of one's own, as the uploaded file `name` holds it, for a network that takes `size` pixels.
+
+    Of a photo longer than `WIDEST` the middle is taken, and squeezed to a square, as every image of the study is.
 
     Raises:
-        StudyError: it is no image, or one too large or too deep.
+        StudyError: it is no image, a damaged one, or one too large or too deep.
     """
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / Path(name).name
+        file = Path(folder) / "photo"
         file.write_bytes(content)
-        return decode_image(file, size)
+        said = f"the file {Path(name).name}"
+        try:
+            width, height = upright_size(file)
+            window = _middle(width, height)
+            return Photo(decode_image(file, size, window), _made(width, height, window, size))
+        except UnreadableImage as error:
+            raise StudyError(f"{said} is not a JPEG or PNG{error.than}; choose another photo") from error
+        except StudyError as error:
+            raise StudyError(str(error).replace(str(file), said)) from error
+
+
+def _with_attention() -> Iterator[tuple[str, Path]]:
+    """Every finished run with attention: its name, `STUDY/RUN`, and its folder."""
+    for file in sorted(paths.RESULTS.glob("*/runs/**/metrics.json")):
+        study, _, *run = file.parent.relative_to(paths.RESULTS).parts
+        if len(run) > 1 and (arm := ARMS.get(run[-2])) and arm.maps:
+            yield "/".join((study, *run)), file.parent
+
+
+def _network(folder: Path) -> Path:
+    return folder / "model.keras"
+
+
+@lru_cache(maxsize=1)
+def _open(name: str, folder: Path, changed: int) -> Opened:
+    run = Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
+    if not ARMS[run.arm].maps:
+        with_maps = " or ".join(arm for arm, facts in ARMS.items() if facts.maps)
+        raise StudyError(f"{name} has no attention to look at: choose a run of the arm {with_maps}")
+    training.prepare_backend(run.seed)
+    network = record.load_network(folder)  # before the images: without it none need be fetched
+    cache = paths.data_dir() / "cache"
+    data = load_dataset(run.dataset)
+    split = windows.off_centre(make_split(data, **dict(run.split)), run.off_centre, cache)
+    test = np.flatnonzero(split["subset"] == "test")
+    masks = open_masks(split, run.size, cache)[test]
+    return Opened(
+        name=name,
+        run=run,
+        network=network,
+        classes=data.classes,
+        source=data.source,
+        table=split.iloc[test].reset_index(drop=True),
+        images=open_images(split, run.size, cache)[test],
+        masks={row: masks[row] for row in rows_with_mask(masks)},
+    )
+
+
+def _middle(width: int, height: int) -> tuple[float, float, float, float]:
+    """The window in the middle of a frame that is no longer than `WIDEST`: left, top, right, bottom as shares."""
+    across, down = min(1, WIDEST * height / width), min(1, WIDEST * width / height)
+    return (1 - across) / 2, (1 - down) / 2, (1 + across) / 2, (1 + down) / 2
+
+
+def _made(width: int, height: int, window: tuple[float, float, float, float], size: int) -> str:
+    left, top, right, bottom = window
+    frame = f"{width:,} x {height:,} pixels"
+    seen = f"{round((right - left) * width):,} x {round((bottom - top) * height):,} pixels"
+    cropped = f" cropped to the {seen} in its middle and" if seen != frame else ""
+    return f"The photo of {frame} was{cropped} scaled to a square of {size} pixels."
