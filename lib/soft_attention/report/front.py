@@ -1,7 +1,7 @@
 """The first screen of a report: what was asked, the answer of this study in three sentences, and the scale."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -33,7 +33,13 @@ def question(plan: Study, gains: pd.DataFrame) -> str:
 
 
 def answer(
-    plan: Study, answers: Tables, gains: pd.DataFrame, outside: Tables, attention: pd.DataFrame, generated: bool
+    plan: Study,
+    answers: Tables,
+    gains: pd.DataFrame,
+    outside: Tables,
+    attention: pd.DataFrame,
+    generated: bool,
+    missing: Sequence[str] = (),
 ) -> list[str]:
     """The answer in at most three sentences of Markdown, made from the results of this study.
 
@@ -42,9 +48,10 @@ def answer(
         gains: from `gained.gains_table`.
         attention: from `load.load_attention`, with named parts.
         generated: the images are.
+        missing: from `load.unfinished`.
     """
     if names := with_oracle(gains):
-        return gained.headline(answers, plan.analysis, names)
+        return gained.headline(answers, plan.analysis, names, missing)
     rows = unit_rows(plan, answers)
     if rows.empty:
         return ["**Nothing can be said yet.** The arms that this study compares have not both run."]
@@ -118,7 +125,7 @@ def _overall(plan: Study, rows: pd.DataFrame) -> str:
     margin = 100 * plan.analysis.margins[plan.analysis.endpoint]
     said = {
         WORSE: "it makes the result worse",
-        EQUIVALENT: f"it changes the result by less than {margin:g} points",
+        EQUIVALENT: f"it changes the result by less than {margin:g} points, for these training images",
         UNDECIDED: "these images and trainings cannot tell",
     }
     rest = [f"in {counts[verdict]} {words}" for verdict, words in said.items() if counts[verdict]]
@@ -161,8 +168,8 @@ def _looks(plan: Study, attention: pd.DataFrame) -> list[str]:
     else:
         lead = f"**Its attention lies on the lesion more {bump} does** in {more} of {len(lifts)} experiments"
     first = lifts.iloc[0]
-    ends = (100 * first[f"attention_lift{end}"] for end in ("", "_low", "_high"))
-    return [f"{lead} (in the first by {styling.interval(*ends)} points of its weight)."]
+    lift = styling.interval(*(100 * first[f"attention_lift{end}"] for end in ("", "_low", "_high")))
+    return [f"{lead} (in `{first['part']}` the difference is {lift} points of its weight)."]
 
 
 def _unit(plan: Study) -> str:
