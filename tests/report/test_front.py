@@ -25,8 +25,8 @@ def test_the_answer_counts_the_experiments_and_gives_the_main_one_in_numbers():
     answers = {"frozen": table(1.7, "better"), "tuned": table(0.1, "equivalent"), "isic": table(-1, "undecided")}
     overall, main = answer(answers, {"frozen": table(0.6, "undecided")})
     assert overall == (
-        "**The released unit helps in 1 of 3 experiments.** In 1 it changes the result by less than 2 points, for these "
-        "training images, in 1 these images and trainings cannot tell."
+        "**The released unit helps in 1 of 3 experiments.** In 1 it changes the result by less than 2 points, for "
+        "these training images, in 1 these images and trainings cannot tell."
     )
     assert main == (
         "**In the main experiment, `frozen`, balanced accuracy with it differs by +1.7 points** (95 % interval +0.7 to "

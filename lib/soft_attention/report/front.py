@@ -105,7 +105,8 @@ def scale(plan: Study, runs: pd.DataFrame, answers: Tables) -> str:
         f"{count:,} of {CATALOG[name].title if name in CATALOG else name}, {sources[name]}"
         for name, count in tested.items()
     )
-    sizes = sorted({run.size for run in plan.runs()})
+    finished = set(runs["folder"])
+    sizes = sorted({run.size for run in plan.runs() if run.folder in finished})
     networks = ", ".join(BACKBONES[name].title for name in BACKBONES if name in set(runs["backbone"]))
     trainings = f"{len(runs):,} of {len(plan.runs()):,}"
     facts = {"Test images": images, "Image size": f"{' and '.join(map(str, sizes))} px", "Networks": networks}
