@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError
 
 from soft_attention import build_network, paths
 from soft_attention.study.config import Study
@@ -99,11 +100,20 @@ def page(browser, lab):
     page = browser.new_page(viewport={"width": 1400, "height": 1800})
     page.set_default_timeout(PATIENCE)
     page.goto(lab)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    run_all_cells(page)
     page.get_by_text(f"{SMOKE} predicts").first.wait_for()
     yield page
     page.close()
+
+
+def run_all_cells(page):
+    for _ in range(30):  # a menu that is opened while JupyterLab still starts may close again
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        with contextlib.suppress(TimeoutError):
+            return page.get_by_text("Run All Cells", exact=True).click(timeout=5000)
+        page.keyboard.press("Escape")
+    raise AssertionError("JupyterLab does not open its menu Run")
 
 
 def choose(page, menu, name):

@@ -293,7 +293,8 @@ def gains_plot(gains: pd.DataFrame, label: str, title: str, columns: int = 4) ->
     """
     parts = by_panel(gains, ("part", "backbone"))
     arms = [arm for arm in sorted(ARMS, key=lambda arm: ARMS[arm].needs_mask) if arm in set(gains["arm"])]
-    figure, panels = _panels(parts, (2.0, 0.26 * len(arms) + 0.7), title, columns, sharex=True, sharey=True)
+    panel = 2.0 if len(parts) > 1 else 5.0  # room for the names, and for the label
+    figure, panels = _panels(parts, (panel, 0.26 * len(arms) + 0.7), title, columns, sharex=True, sharey=True)
     for axes, rows in zip(panels, parts.values(), strict=True):
         axes.axvline(0, color="0.4", linewidth=1)
         for row in rows.itertuples():

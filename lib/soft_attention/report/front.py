@@ -1,7 +1,7 @@
 """The first screen of a report: what was asked, the answer of this study in three sentences, and the scale."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -39,7 +39,6 @@ def answer(
     outside: Tables,
     attention: pd.DataFrame,
     generated: bool,
-    missing: Sequence[str] = (),
 ) -> list[str]:
     """The answer in at most three sentences of Markdown, made from the results of this study.
 
@@ -48,10 +47,9 @@ def answer(
         gains: from `gained.gains_table`.
         attention: from `load.load_attention`, with named parts.
         generated: the images are.
-        missing: from `load.unfinished`.
     """
     if names := with_oracle(gains):
-        return gained.headline(answers, plan.analysis, names, missing)
+        return gained.headline(answers, plan.analysis, names)
     rows = unit_rows(plan, answers)
     if rows.empty:
         return ["**Nothing can be said yet.** The arms that this study compares have not both run."]

@@ -58,25 +58,27 @@ def gains_table(
 def headline(
     answers: Mapping[str, pd.DataFrame], analysis: Analysis, names: Sequence[str], unfinished: Sequence[str] = ()
 ) -> list[str]:
-    """Three sentences in Markdown: what was there to gain, what the unit gained of it, what a bump in the middle gains.
+    """Sentences in Markdown: what was there to gain, what the unit gained of it, what a bump in the middle gains.
 
     Args:
         answers: from `comparison.answers`.
         analysis: of the study; the sentences are on its endpoint.
-        names: the parts to speak of, in this order, whether or not they have run.
-        unfinished: from `load.unfinished`.
+        names: the parts to speak of, in this order; a last sentence names those that have not run.
+        unfinished: from `load.unfinished`: a last sentence says of which of these parts runs are missing.
 
     Of every comparison stands what its verdict allows, no more, with the interval.
     """
-    waiting = {name: [f"interim, {count} runs"] for name, _, count in (entry.partition(" ") for entry in unfinished)}
-    score = METRICS[analysis.endpoint].label
+    points = f" (points of {METRICS[analysis.endpoint].label})"
+    measured = [name for name in names if name in answers] or names
+    absent = [f"`{name}`" for name in names if name not in answers]
     sentences = []
     for title, comparisons in HEADLINE.items():
-        clauses = [
-            f"{words} {_in_parts(answers, analysis, pair, names, waiting)}" for pair, words in comparisons.items()
-        ]
-        sentences.append(f"**{title}** (points of {score}). {'; '.join(clauses)}.")
-    return sentences
+        clauses = [f"{words} {_in_parts(answers, analysis, pair, measured)}" for pair, words in comparisons.items()]
+        sentences.append(f"**{title}**{'' if sentences else points}. {'; '.join(clauses)}.")
+    waiting = [entry for entry in unfinished if entry.partition(" ")[0] in names]
+    interim = f"**Not finished, so these verdicts may change:** {', '.join(waiting)} runs."
+    sentences += [f"**Not measured yet:** {', '.join(absent)}."] if absent else []
+    return [*sentences, interim] if waiting else sentences
 
 
 def _gains(runs: pd.DataFrame, table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
@@ -95,7 +97,7 @@ def _gains(runs: pd.DataFrame, table: pd.DataFrame, analysis: Analysis) -> pd.Da
     return found[["backbone", "arm", "seeds", "lesions"]].assign(**points)
 
 
-def _in_parts(answers, analysis: Analysis, pair: tuple[str, str], names: Sequence[str], waiting: Mapping) -> str:
+def _in_parts(answers, analysis: Analysis, pair: tuple[str, str], names: Sequence[str]) -> str:
     """What one comparison found, part by part; the parts in which it has not run stand together."""
     said, missing = [], []
     for name in names:
@@ -104,8 +106,8 @@ def _in_parts(answers, analysis: Analysis, pair: tuple[str, str], names: Sequenc
         missing += [] if rows else [f"`{name}`"]
         for row in rows:
             network = f" with {BACKBONES[row.backbone].title}" if len(rows) > 1 else ""
-            limits = [*waiting.get(name, []), *["one training each"] * (row.seeds == 1)]
-            said.append(f"{_found(row)} in `{name}`{network}" + (f" ({', '.join(limits)})" if limits else ""))
+            once = " (one training each)" if row.seeds == 1 else ""
+            said.append(f"{_found(row)} in `{name}`{network}{once}")
     if missing:
         said.append(f"has not been measured in {' and '.join(missing)}")
     return ", ".join(said)
