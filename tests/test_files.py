@@ -42,6 +42,26 @@ def test_a_second_process_waits_for_the_first(tmp_path):
     thread.join()
 
 
+def test_the_notebook_of_a_stage_enters_the_folder_that_the_stage_holds(tmp_path):
+    enters = (
+        "import sys, pathlib, soft_attention.files as f\nwith f.one_at_a_time(pathlib.Path(sys.argv[1])): print('in')"
+    )
+    with files.one_at_a_time(tmp_path):
+        child = subprocess.run([sys.executable, "-c", enters, tmp_path], capture_output=True, text=True, timeout=60)
+    assert child.stdout == "in\n"
+
+
+def test_a_folder_is_held_until_it_is_let_go(tmp_path):
+    files.hold(tmp_path)
+    files.hold(tmp_path)
+    with open(tmp_path / ".lock") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    files.let_go(tmp_path)
+    files.let_go(tmp_path)
+    with files.one_at_a_time(tmp_path):
+        pass
+
+
 def test_leftovers_are_those_of_this_file_alone(tmp_path):
     file = tmp_path / "a.npy"
     with files.atomic(file) as temporary:

@@ -6,22 +6,26 @@ import json
 import os
 import re
 import shutil
+import socket
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from soft_attention.errors import StudyError
+from soft_attention.progress import say
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 UNLOCKABLE = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 PATIENCE = 60  # seconds that a file system may take to answer whether a lock is free
+QUIET = 2  # seconds to wait for another process before a person is told
+_held: dict[Path, ExitStack] = {}
 
 
 def temporary_name(path: Path) -> Path:
@@ -70,18 +74,50 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder: of several processes, one works in it, others wait.
+    """Hold the lock of a folder: of several processes, one works in it, others wait and say for whom.
+
+    A process whose parent holds the lock does not wait: it is the notebook that a stage executes.
 
     Raises:
         StudyError: the folder cannot be written to, or its file system has no locks or does not answer.
     """
     with writing(folder / ".lock"):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "w")  # noqa: SIM115
+        lock = open(folder / ".lock", "a+")  # noqa: SIM115
     with lock:  # freed when the file closes, also if we are killed
+        began, told = time.monotonic(), False
         while not _locked(lock.fileno(), folder):
+            lock.seek(0)
+            if (holder := lock.read()) == _process(os.getppid()):
+                yield
+                return
+            if not told and time.monotonic() - began > QUIET:
+                say(f"waiting for process {holder or 'unknown'}, which works in {folder}")
+                told = True
             time.sleep(0.2)
+        with writing(folder / ".lock"):
+            lock.truncate(0)
+            lock.write(_process(os.getpid()))
+            lock.flush()
         yield
+
+
+def hold(folder: Path) -> None:
+    """Enter `one_at_a_time` until `let_go`, or until this process ends: for work that several cells do."""
+    if folder not in _held:
+        with ExitStack() as stack:
+            stack.enter_context(one_at_a_time(folder))
+            _held[folder] = stack.pop_all()
+
+
+def let_go(folder: Path) -> None:
+    """Leave a folder that `hold` entered."""
+    if stack := _held.pop(folder, None):
+        stack.close()
+
+
+def _process(number: int) -> str:
+    return f"{number} on {socket.gethostname()}"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from soft_attention.errors import known
+from soft_attention.errors import WrongValue, known
 
 
 @dataclass(frozen=True)
@@ -149,14 +149,14 @@ BACKBONES = {
 
 
 def check_backbone(backbone: str, image_size: int, weights: str | None, cut: str) -> None:
-    """ValueError if a backbone cannot be had so: with images of that side in pixels, those weights, that cut."""
+    """WrongValue if a backbone cannot be had so: with images of that side in pixels, those weights, that cut."""
     facts = BACKBONES[backbone]
     if image_size < facts.minimum_size:
-        raise ValueError(
+        raise WrongValue(
             f"images of {image_size} px are too small for {backbone}: the attention unit needs a map of at least 2 x 2 "
             f"cells, that is {facts.minimum_size} px"
         )
     if weights == "imagenet" and facts.preprocessing is None:
-        raise ValueError(f"{backbone} is the authors' own network and has no ImageNet weights: set weights to null")
+        raise WrongValue(f"{backbone} is the authors' own network and has no ImageNet weights: set weights to null")
     if known(cut, CUTS, "cut") == "whole" and not facts.whole:
-        raise ValueError(f"{backbone} is not cut in the authors' network: set cut to authors")
+        raise WrongValue(f"{backbone} is not cut in the authors' network: set cut to authors")

@@ -93,6 +93,19 @@ def test_a_seed_repeats_and_another_seed_differs(protocol):
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_the_folds_of_a_large_table_are_kept_on_disk(tmp_path, monkeypatch):
+    dataset = lesions({"a": [1, 1, 2, 3] * 10, "b": [1, 1, 2, 3] * 10})
+    drawn = audit_split(make_split(dataset, "clean", seed=1, fold=2))["sha256"]
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(splits, "LARGE", 1)
+    for _ in range(2):
+        splits._assignment.cache_clear()
+        assert audit_split(make_split(dataset, "clean", seed=1, fold=2))["sha256"] == drawn
+        monkeypatch.setattr(splits, "StratifiedGroupKFold", None)  # the second time nothing is divided
+    assert len(list((tmp_path / "cache" / "folds").glob("*.npy"))) == 2  # the test fold, the validation fold
+    splits._assignment.cache_clear()
+
+
 def test_official_test_set_of_ham10000_is_the_external_one(ham):
     split = make_split(ham, "official", 0)
     assert list(split["image_id"]) == [*ham.table["image_id"], *ham.external["image_id"]]

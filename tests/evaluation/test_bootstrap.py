@@ -18,7 +18,7 @@ from soft_attention.evaluation.bootstrap import (
     paired_bootstraps,
     resample_lesions,
 )
-from soft_attention.evaluation.metrics import of_calls, score
+from soft_attention.evaluation.metrics import of_predictions, score
 from soft_attention.evaluation.verdict import EQUIVALENT, verdict
 
 ABC = ("a", "b", "c")
@@ -125,13 +125,13 @@ def test_estimate_is_the_mean_over_seeds_of_the_scores():
         name: pd.DataFrame([score(rows, ABC) for _, rows in table.groupby("seed")])
         for name, table in (("arm", arm), ("reference", reference))
     }
-    for metric in of_calls():
+    for metric in of_predictions():
         difference = paired_bootstrap(pairs, ABC, metric, "image", draws=100)
         assert difference.estimate == pytest.approx((found["arm"][metric] - found["reference"][metric]).mean())
     assert (difference.images, difference.lesions, difference.seeds) == (arm["image_id"].nunique(), 60, 3)
 
 
-@pytest.mark.parametrize("metric", of_calls())
+@pytest.mark.parametrize("metric", of_predictions())
 def test_a_draw_takes_the_same_lesions_for_both_arms_and_every_seed(metric):
     arm, reference = two_arms()
     pairs = pair_predictions(arm, reference, ABC)
@@ -234,7 +234,7 @@ def test_a_change_of_the_difference_is_paired_draw_by_draw():
 
 def test_equal_arms_differ_by_nothing():
     arm, _ = two_arms()
-    for metric in of_calls():
+    for metric in of_predictions():
         difference = paired_bootstrap(pair_predictions(arm, arm, ABC), ABC, metric, draws=200)
         assert (difference.estimate, difference.standard_error, difference.p_value()) == (0, 0, 1)
         assert difference.interval() == (0, 0)
@@ -242,7 +242,7 @@ def test_equal_arms_differ_by_nothing():
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(of_calls()), st.sampled_from(["lesion", "image"]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(of_predictions()), st.sampled_from(["lesion", "image"]))
 def test_bootstrap_is_symmetric_and_does_not_depend_on_the_order_of_rows(seed, metric, unit):
     arm, reference = two_arms(seed, seeds=(0, 1))
     pairs = pair_predictions(arm, reference, ABC)

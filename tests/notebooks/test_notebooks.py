@@ -8,7 +8,7 @@ import pytest
 from refresh import IGNORED
 
 from soft_attention import paths
-from soft_attention.study.config import Run, Study
+from soft_attention.study.config import PLAY, Run, Study
 
 FILES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 
@@ -90,8 +90,9 @@ def test_the_claims_quote_only_numbers_that_the_cells_compute():
                 assert value in {round(each, decimals) for each in computed}, cell.source
 
 
-def test_defaults_of_the_training_notebook_are_a_run_of_the_smoke_study():
+def test_defaults_of_the_training_notebook_are_a_run_of_the_smoke_study_to_play_with():
     (cell,) = tagged(nbformat.read(paths.NOTEBOOKS / "02_train.ipynb", as_version=4), "parameters")
     values = {s.targets[0].id: ast.literal_eval(s.value) for s in ast.parse(cell.source).body}
     assert set(values) == set(Run.model_fields), "the cell and the schema have the same names"
-    assert Run(**values) in Study.load("smoke").runs()
+    assert values["study"] == PLAY
+    assert Run(**values | {"study": "smoke"}) in Study.load("smoke").runs()

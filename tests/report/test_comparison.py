@@ -255,6 +255,10 @@ def test_the_outside_test_set_answers_for_the_parts_that_predicted_it(make_runs,
     }
     assert list(comparison.answers(parts, analysis)) == ["inside", "both"]
     assert list(comparison.answers(parts, analysis, "external")) == ["both"]
+    arms = analysis.model_copy(update={"comparisons": [("released", "baseline"), ("lesion", "baseline")]})
+    oracle = parts["inside"].query("arm == 'released'").assign(arm="lesion")  # without a mask it predicts nothing there
+    outside = comparison.answers({"both": pd.concat([parts["both"], oracle])}, arms, "external")["both"]
+    assert set(outside["arm"]) == {"released"}
 
 
 def test_only_whole_seeds_that_both_arms_finished_are_compared(make_runs, analysis):
@@ -265,7 +269,7 @@ def test_only_whole_seeds_that_both_arms_finished_are_compared(make_runs, analys
 
 
 def test_folds_that_predict_the_same_images_are_one_replicate_of_their_seed(make_runs, analysis):
-    runs = make_runs(folds=(0,), names=("test", "external"))
+    runs = make_runs(folds=(0,), names=("test", "external"), external=True)
     both = pd.concat([runs, runs.assign(fold=1)])
     once, twice = (comparison.comparisons_table(each, CLASSES, analysis, "external").iloc[0] for each in (runs, both))
     assert (twice.seeds, twice.images, twice.lesions) == (once.seeds, once.images, once.lesions) == (2, 187, LESIONS)
@@ -276,7 +280,9 @@ def test_folds_that_predict_the_same_images_are_one_replicate_of_their_seed(make
 def test_a_metric_that_is_added_stands_in_every_table(make_runs, monkeypatch):
     """The least recall of a class: one entry in `METRICS`."""
     monkeypatch.setitem(METRICS, "least_recall", Metric("least recall", lambda of: of.recall.min(axis=-1)))
-    runs = make_runs(names=("test", "validation", "external"), study="mine", protocol="clean", leak=False)
+    runs = make_runs(
+        names=("test", "validation", "external"), study="mine", protocol="clean", leak=False, external=True
+    )
     scores = pd.DataFrame([score(read_predictions(folder), CLASSES) for folder in runs["folder"]])
     runs = runs[[*runs.columns.difference(scores.columns)]].join(scores)
     gain = runs.groupby("arm")["least_recall"].mean().diff()["released"]

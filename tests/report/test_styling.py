@@ -1,9 +1,15 @@
 """Tables for reading, as text, for a page and as Markdown."""
 
+import html
+import io
+import re
+from urllib.parse import unquote
+
 import numpy as np
 import pandas as pd
+from PIL import Image
 
-from soft_attention.report import styling
+from soft_attention.report import figures, styling
 
 
 def test_format_for_reading():
@@ -54,20 +60,47 @@ def test_the_name_of_a_metric_can_wrap():
     assert styling.format_table(table).iloc[0].tolist() == ["balanced accuracy", "inception_resnet_v2"]
 
 
+def headings(table):
+    return re.findall(r"<th [^>]*>(.*?)</th>", styling.html_table(table))
+
+
 def test_columns_that_say_nothing_are_left_out():
     table = pd.DataFrame({"backbone": ["vgg16"] * 2, "arm": ["paper"] * 2, "silent": "", "auc": None, "n": [1, 1]})
-    assert list(styling.styled(table).data) == ["arm", "n"]
-    assert list(styling.styled(table[:1]).data) == ["backbone", "arm", "n"]
+    assert headings(table) == ["arm", "n"]
+    assert headings(table[:1]) == ["backbone", "arm", "n"]
 
 
 def test_words_stand_left_and_numbers_right():
-    page = styling.styled(pd.DataFrame({"arm": ["paper"], "auc": [0.5]})).to_html()
-    assert 'class="data row0 col0 text"' in page and 'class="data row0 col1"' in page
+    page = styling.html_table(pd.DataFrame({"arm": ["paper"], "auc": [0.5]}))
+    assert '<td style="text-align:left">paper</td><td style="text-align:right">0.500</td>' in page
 
 
 def test_what_people_call_their_classes_is_shown_and_not_run():
-    page = styling.styled(pd.DataFrame({"class": ["<img src=x onerror=alert(1)>"], "<b>": [1]})).to_html()
+    page = styling.html_table(pd.DataFrame({"class": ["<img src=x onerror=alert(1)>"], "<b>": [1]}))
     assert "<img" not in page and "<b>" not in page and "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_the_csv_of_a_table_is_on_the_page_itself(tmp_path):
+    csv = tmp_path / "mine" / "summary" / "gains.csv"
+    csv.parent.mkdir(parents=True)
+    csv.write_text('class,n\n"<b>, 100 % & #1 \u00fc",1\n', encoding="utf-8")
+    page = styling.box(pd.DataFrame({"n": [1]}), "Gains", csv=csv).data
+    ((name, link),) = re.findall('download="(.*?)" href="data:text/csv;charset=utf-8,(.*?)"', page)
+    assert name == "mine-gains.csv" and unquote(html.unescape(link)) == csv.read_text(encoding="utf-8")
+
+
+def test_a_picture_keeps_its_words_and_its_size():
+    figure = figures.interval_plot(
+        pd.DataFrame({"name": ["a"], "arm": "paper", "value": 1.0, "low": 0.0, "high": 2.0}), "points", "t", margin=2
+    )
+    content = figures.png(figure)
+    page = styling.picture(content, 'a "b"').data
+    width = Image.open(io.BytesIO(content)).width
+    assert (
+        'alt="a &quot;b&quot;"' in page
+        and f'width="{width * styling.SHOWN:.0f}"' in page
+        and len(page) < len(content) * 4 / 3
+    )
 
 
 def test_a_difference_with_its_ends_and_a_table_in_markdown():

@@ -28,6 +28,17 @@ def test_the_two_halves_are_the_network(network, images):
     assert len(trunk.weights) + len(head.weights) == len(network.weights)
 
 
+@pytest.mark.parametrize("arm", ["released", "lesion"])
+def test_a_network_that_was_divided_is_saved_whole(arm, tmp_path):
+    network = build_network("mobilenet", arm, 3, 32)
+    features.divide(network)
+    network.save(tmp_path / "model.keras")
+    image = np.full((1, 32, 32, 3), 100, "uint8")
+    seen = {"image": image, "mask": np.eye(32, dtype="uint8")[None]} if arm == "lesion" else image
+    saved = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert np.array_equal(saved.predict(seen, verbose=0), network.predict(seen, verbose=0))
+
+
 def test_the_eight_views_of_a_square():
     image = np.arange(9).reshape(1, 3, 3, 1)
     views = [features.dihedral(image, view) for view in range(8)]

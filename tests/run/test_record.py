@@ -1,7 +1,9 @@
 """The run folder: complete or absent, and never overwritten."""
 
 import json
+import os
 import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -61,7 +63,7 @@ def finished(run, dataset):
 
 
 def test_a_finished_run_has_the_files_of_the_design_and_no_checkpoint(finished):
-    assert {file.name for file in finished.iterdir()} == {*FILES, "predictions-external.parquet"}
+    assert {file.name for file in finished.iterdir()} == {*FILES, "predictions-external.parquet", ".lock"}
     assert len(read_predictions(finished)) == 4
     assert len(read_predictions(finished, "external")) == 2
     with pytest.raises(StudyError, match=r"predictions-validation\.parquet is missing or damaged"):
@@ -124,17 +126,34 @@ def test_a_finished_run_is_not_trained_over(finished, run):
     assert (finished / "metrics.json").exists()
 
 
-def test_the_smoke_study_may_be_played_with(run):
-    smoke = run.model_copy(update={"study": "smoke"})
-    folder = record.open_run_folder(smoke)
+def test_a_run_of_the_study_play_is_replaced(run):
+    played = run.model_copy(update={"study": "play"})
+    folder = record.open_run_folder(played)
     (folder / "attention").mkdir()
     (folder / "attention" / "old.png").write_text("")
     in_use = {".lock", "notebook.failed.ipynb", "notebook.failed.log"}  # by the process that executes the notebook
     for name in {"old.txt", *in_use}:
         (folder / name).write_text("")
-    assert record.open_run_folder(smoke.model_copy(update={"epochs": 5})) == folder
+    assert record.open_run_folder(played.model_copy(update={"epochs": 5})) == folder
     assert {file.name for file in folder.iterdir()} == {"params.json", *in_use}
     assert json.loads((folder / "params.json").read_text())["epochs"] == 5
+
+
+def test_a_run_folder_is_one_process_s_until_the_run_is_written(run, monkeypatch):
+    asks = f"""
+from soft_attention import files
+from pathlib import Path
+with files.one_at_a_time(Path({str(run.folder)!r})):
+    print("entered")
+"""
+    # `sh` stands between, so that the asking process is no child of the holder.
+    command = ["sh", "-c", '"$0" -c "$1"; true', sys.executable, asks]
+    record.open_run_folder(run)
+    asking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    line = asking.stdout.readline()
+    assert f"waiting for process {os.getpid()} on " in line and str(run.folder) in line
+    files.let_go(run.folder)
+    assert asking.communicate(timeout=60)[0] == "entered\n"
 
 
 def git(folder, *arguments):

@@ -282,3 +282,31 @@ def test_the_parameters_of_the_other_notebooks_are_checked_too():
             DataParameters.check(data | changed)
     with pytest.raises(StudyError, match=r"the parameters cell: panel_images: .*, not 0"):
         AttentionParameters.check({"study": "smoke", "run": "x", "panel_images": 0})
+
+
+def played(monkeypatch, folder, **settings) -> Run:
+    """A finished run of the study play, of the smoke study's but for `settings`."""
+    monkeypatch.setattr(paths, "RESULTS", folder)
+    run = Study.load("smoke").runs()[1].model_copy(update={"study": "play"} | settings).placed
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / "params.json").write_text(run.model_dump_json())
+    (run.folder / "metrics.json").write_text("{}")
+    return run
+
+
+def test_what_a_person_trains_is_a_study_whose_parts_are_its_settings(tmp_path, monkeypatch):
+    first = played(monkeypatch, tmp_path)
+    same = played(monkeypatch, tmp_path, arm="baseline", backbone="resnet50")
+    other = played(monkeypatch, tmp_path, image_size=48)
+    assert first.part == same.part != other.part and other.part.startswith("48px-")
+    assert first.placed == first and Study.load("smoke").runs()[0].placed.part == ""
+    study = Study.load("play")
+    assert sorted(run.id for run in study.runs()) == sorted(run.id for run in (first, same, other))
+    assert study.parts[other.part].about == other.scale
+    assert ("released", "baseline") in study.analysis.comparisons
+
+
+def test_without_a_run_there_is_no_study_play(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    with pytest.raises(StudyError, match="the study play has no run yet: train one in notebook 2"):
+        Study.load("play")

@@ -77,10 +77,10 @@ def test_runs_on_changed_pixels_do_not_join_those_that_were_recorded():
         write_record("mine", record(second="xyz") | {"pixel_sha256": {"images": "abd", "masks": None}})
 
 
-def test_the_record_of_the_smoke_study_is_made_anew():
-    write_record("smoke", record(first="abc", second="xyz"))
-    write_record("smoke", record(first="abd"))
-    assert recorded_splits("smoke", "toy") == [{"split": FIRST, "sha256": "abd"}]
+def test_the_record_of_the_study_play_is_made_anew():
+    write_record("play", record(first="abc", second="xyz"))
+    write_record("play", record(first="abd"))
+    assert recorded_splits("play", "toy") == [{"split": FIRST, "sha256": "abd"}]
 
 
 def test_a_damaged_record_is_named():

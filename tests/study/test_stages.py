@@ -8,7 +8,7 @@ import time
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook
 
 from soft_attention.errors import StudyError
 from soft_attention.study import stages
@@ -143,10 +143,14 @@ def test_an_unknown_study_or_run_is_one_line_and_exit_1(capsys):
     assert "no runs on 'ham10000'" in capsys.readouterr().err
 
 
-def test_a_missing_run_is_only_made_for_the_smoke_study():
+def test_a_missing_run_is_only_made_for_the_studies_smoke_and_play(monkeypatch):
     run = Study.load("smoke").runs()[0].model_copy(update={"study": "never", "seed": 99})
     with pytest.raises(StudyError, match=r"never/.*seed-99-fold-0 is not finished: \./run_all\.sh never"):
         stages.ensure_run(run)
+    made = []
+    monkeypatch.setattr(stages, "train", made.append)
+    played = run.model_copy(update={"study": "play"})
+    assert stages.ensure_run(played) == played.folder and made == [played]
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path, monkeypatch):
@@ -156,20 +160,3 @@ def test_a_finished_run_is_not_trained_again(tmp_path, monkeypatch):
     (run.folder / "metrics.json").write_text("{}")
     monkeypatch.setattr(stages, "execute", None)
     stages.train(run)
-
-
-def test_the_page_needs_no_network_and_shows_no_code(tmp_path):
-    cells = [
-        new_markdown_cell("# Title"),
-        new_code_cell("secret_code()", outputs=[nbformat.v4.new_output("stream", text="a result")], execution_count=1),
-        new_markdown_cell("only for people at work", metadata={"tags": ["setup"]}),
-        new_code_cell("x", metadata={"tags": ["injected-parameters"]}, id="a-random-name"),
-    ]
-    nbformat.write(new_notebook(cells=cells, metadata={"title": "A page"}), tmp_path / "n.ipynb")
-    page = stages.html_page(tmp_path / "n.ipynb")
-    assert "script-src" not in page and "default-src 'none'" in page, "a browser runs and fetches nothing"
-    assert "a result" in page and "<title>A page</title>" in page
-    assert "secret_code" not in page and "only for people at work" not in page
-    assert "a-random-name" not in page, "two reports of the same results would differ"
-    for fetched in ('src="http', "src='http", 'href="http', "from 'http", 'from "http', "import('http"):
-        assert fetched not in page

@@ -94,6 +94,15 @@ def _isic2017_files(prefix: str) -> tuple[RemoteFile, ...]:
 
 SEVEN_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 THREE_CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
+CLASS_TITLES = {
+    "akiec": "actinic keratosis or Bowen's disease",
+    "bcc": "basal cell carcinoma",
+    "bkl": "benign keratosis (seborrheic keratosis, solar lentigo, lichen planus-like keratosis)",
+    "df": "dermatofibroma",
+    "mel": "melanoma",
+    "nv": "melanocytic nevus",
+    "vasc": "vascular lesion (angioma, angiokeratoma, pyogenic granuloma, haemorrhage)",
+}
 MELANOMA = ("mel", "melanoma")  # its name among the seven, and among the three
 ISIC2017_PREFIXES = {"train": "Training", "validation": "Validation", "test": "Test_v2"}
 _ISIC2017_PUBLISHED = "Of ISIC-2017 only two sensitivities are published, and not for which task."

@@ -1,7 +1,10 @@
 """Who trains, validates, tests: three protocols, and the audit that no lesion is on two sides."""
 
 import hashlib
+import json
+from collections.abc import Iterator
 from functools import lru_cache
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -9,13 +12,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
+from soft_attention import paths
+from soft_attention.data.arrays import open_array
 from soft_attention.data.datasets import duplicate_pairs
 from soft_attention.data.manifest import Dataset, refuse
 from soft_attention.data.own_table import SIDES
-from soft_attention.errors import StudyError, known
+from soft_attention.errors import StudyError, WrongValue, known
 from soft_attention.vocabulary import PROTOCOLS
 
 SUBSETS = ("train", "validation", "test")
+LARGE = 2000  # images
 
 
 def make_split(
@@ -54,7 +60,7 @@ def make_split(
         which two images are nearly identical (`duplicate_pairs`), which the authors could not know.
 
     Raises:
-        ValueError: unknown protocol or subset, a fold that does not exist, or no official test set.
+        WrongValue: unknown protocol or subset, a fold that does not exist, or no official test set.
         StudyError: a class without an image in one of the subsets, or too few lesions to divide.
 
     >>> from soft_attention import load_dataset
@@ -64,7 +70,7 @@ def make_split(
     """
     rule = PROTOCOLS[known(protocol, PROTOCOLS, "protocol")]
     if not 0 <= fold < split_folds:
-        raise ValueError(f"fold {fold} does not exist: with {split_folds} folds it is 0 to {split_folds - 1}")
+        raise WrongValue(f"fold {fold} does not exist: with {split_folds} folds it is 0 to {split_folds - 1}")
     table, share = dataset.table.reset_index(drop=True), validation_share or rule.validation_share
     if protocol == "authors":
         split = _authors(table, test_share, seed, share)
@@ -83,7 +89,7 @@ def given_subsets(dataset: Dataset) -> pd.Series | None:
     """The subset that somebody else gave each image, in a column `subset`, `split` or `partition`; None without one.
 
     Raises:
-        ValueError: a name that is not in `SUBSETS`, whatever its case.
+        WrongValue: a name that is not in `SUBSETS`, whatever its case.
         StudyError: two such columns, or an image without a subset.
     """
     columns = [name for name in SIDES if name in dataset.table]
@@ -205,7 +211,7 @@ def _official(dataset: Dataset, table: pd.DataFrame, seed: int, validation_share
             return table.assign(subset=given)
         return _carve_validation(table, table.index[given == "test"], validation_share, seed)
     if dataset.external is None:
-        raise ValueError(
+        raise WrongValue(
             f"{dataset.name!r} has no official test set; ham10000 and isic2017 have one: use protocol 'clean'"
         )
     external = dataset.external.assign(group=dataset.external["lesion_id"])
@@ -236,12 +242,20 @@ def _fold(table: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Index:
 
 @lru_cache(maxsize=4)  # the folds of a seed are asked for one by one
 def _assignment(labels: tuple[str, ...], groups: tuple[str, ...], folds: int, seed: int) -> np.ndarray:
-    """The fold of each image."""
-    folder = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    assignment = np.empty(len(labels), int)
-    for fold, (_, members) in enumerate(folder.split(labels, labels, groups)):
-        assignment[members] = fold
-    return assignment
+    """The fold of each image. A large table takes seconds, and every run of a seed asks for it: it is kept on disk."""
+
+    def divided() -> Iterator[np.ndarray]:
+        folder = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        assignment = np.empty(len(labels), np.int16)
+        for fold, (_, members) in enumerate(folder.split(labels, labels, groups)):
+            assignment[members] = fold
+        yield assignment
+
+    if len(labels) < LARGE:
+        return next(divided())
+    content = json.dumps([labels, groups, folds, seed, version("scikit-learn")])
+    name = f"folds-{hashlib.sha256(content.encode()).hexdigest()[:16]}.npy"
+    return np.array(open_array(paths.data_dir() / "cache" / "folds" / name, np.int16, (len(labels),), divided))
 
 
 def _merged_lesions(table: pd.DataFrame) -> pd.Series:

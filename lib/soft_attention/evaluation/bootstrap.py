@@ -17,7 +17,7 @@ from soft_attention.evaluation.metrics import (
     block_sizes,
     draw_lesions,
     labels_and_probabilities,
-    of_calls,
+    of_predictions,
 )
 from soft_attention.evaluation.verdict import BootstrapDifference
 
@@ -25,7 +25,7 @@ UNITS = ("lesion", "image")
 
 
 def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """What both arms called each image: one row per seed, fold and image, sorted by them.
+    """What both arms predict for each image: one row per seed, fold and image, sorted by them.
 
     Args:
         arm, reference: predictions as in `metrics.score`, of all runs of an arm one below the other, and the columns
@@ -39,17 +39,17 @@ def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequen
     Raises:
         ValueError: tables that `metrics.score` refuses, or that do not match.
     """
-    calls = [_calls(table, classes) for table in (arm, reference)]
-    for seed, fold in sorted(set(calls[0]) | set(calls[1])):
-        one, other = (call.get((seed, fold)) for call in calls)
+    predictions = [_predictions(table, classes) for table in (arm, reference)]
+    for seed, fold in sorted(set(predictions[0]) | set(predictions[1])):
+        one, other = (each.get((seed, fold)) for each in predictions)
         if one is None or other is None:
             raise ValueError(f"only one of the arms has predictions of seed {seed}, fold {fold}")
         facts = ["image_id", "lesion_id", "truth"]
         if len(one) != len(other) or (one[facts].to_numpy() != other[facts].to_numpy()).any():
             raise ValueError(f"the arms of seed {seed}, fold {fold} differ in their images, lesions or labels")
     pairs = [
-        calls[0][place].rename(columns={"called": "arm"}).assign(reference=calls[1][place]["called"])
-        for place in sorted(calls[0])
+        predictions[0][place].rename(columns={"predicted": "arm"}).assign(reference=predictions[1][place]["predicted"])
+        for place in sorted(predictions[0])
     ]
     return pd.concat(pairs, ignore_index=True)
 
@@ -83,8 +83,8 @@ def paired_bootstraps(
         pairs: from `pair_predictions`. The columns arm_weight and reference_weight, if there are such, say how much an
             image counts for that arm: 0 leaves it out, to compare a part of the images with the whole.
         classes: the class names.
-        metrics: each one of `metrics.of_calls`. Or two of them, of the arm and of the reference: how much higher one
-            is. All are taken of the same draws, which is as fast as of one.
+        metrics: each one of `metrics.of_predictions`. Or two of them, of the arm and of the reference: how much
+            higher one is. All are taken of the same draws, which is as fast as of one.
         unit: what counts the same, every `lesion` (an image weighs 1 / tested images of its lesion) or every `image`.
         draws: number of resamples.
         seed: of the resampling.
@@ -124,7 +124,7 @@ def bootstraps_of_change(
     found = []
     for place, table in enumerate((pairs, others)):
         rng = np.random.default_rng(seed)  # both with the same lesions
-        names = [known(pair[place], of_calls(), "metric") for pair in metrics.values()]
+        names = [known(pair[place], of_predictions(), "metric") for pair in metrics.values()]
         found.append(resample_lesions(table, classes, names, unit, draws, rng))
     facts = _facts(pairs)
     deviates = rng.standard_t(max(facts["seeds"] - 1, 1), draws)
@@ -200,12 +200,12 @@ def resample_lesions(
     """
     both = {metric: metric if isinstance(metric, tuple) else (metric, metric) for metric in metrics}
     for name in {name for pair in both.values() for name in pair}:
-        known(name, of_calls(), "metric")
+        known(name, of_predictions(), "metric")
     counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
     lesions = len(counts)
     _check_lesions(lesions)
 
-    flat = scipy.sparse.csr_array(counts.reshape(lesions, -1))  # a lesion has one class and is called few
+    flat = scipy.sparse.csr_array(counts.reshape(lesions, -1))  # a lesion has one class, and few are predicted for it
 
     def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
         """(draws, seeds) of each metric under lesion weights (draws, lesions)."""
@@ -224,24 +224,24 @@ def resample_lesions(
     }
 
 
-def _calls(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[tuple[int, int], pd.DataFrame]:
-    """image_id, lesion_id, truth and called of each seed and fold, sorted by image."""
+def _predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[tuple[int, int], pd.DataFrame]:
+    """image_id, lesion_id, truth and predicted of each seed and fold, sorted by image."""
     for column in ("seed", "fold"):
         if column not in predictions:
             raise ValueError(f"the predictions lack the column {column}")
     if predictions.empty:
         raise ValueError("the predictions hold no image")
-    calls = {}
+    places = {}
     for place, rows in predictions.groupby(["seed", "fold"]):
         truth, probabilities = labels_and_probabilities(rows, classes)
         facts = rows[["seed", "fold", "image_id", "lesion_id"]]
-        table = facts.assign(truth=truth, called=probabilities.argmax(axis=1))
-        calls[place] = table.sort_values("image_id", ignore_index=True)
-    return calls
+        table = facts.assign(truth=truth, predicted=probabilities.argmax(axis=1))
+        places[place] = table.sort_values("image_id", ignore_index=True)
+    return places
 
 
 def _lesion_counts(pairs: pd.DataFrame, classes: int, unit: str) -> np.ndarray:
-    """Weighted support, hits and calls of each class, (lesions, seeds, 2 arms, 3, classes)."""
+    """Weighted support, hits and predictions of each class, (lesions, seeds, 2 arms, 3, classes)."""
     lesion, lesions = pd.factorize(pairs["lesion_id"], sort=True)
     seed, seeds = pd.factorize(pairs["seed"], sort=True)
     weight = np.ones(len(pairs))
@@ -250,10 +250,10 @@ def _lesion_counts(pairs: pd.DataFrame, classes: int, unit: str) -> np.ndarray:
     truth = pairs["truth"].to_numpy()
     counts = np.zeros((len(lesions), len(seeds), 2, 3, classes))
     for number, name in enumerate(("arm", "reference")):
-        called, own = pairs[name].to_numpy(), weight * pairs.get(f"{name}_weight", 1.0)
+        predicted, own = pairs[name].to_numpy(), weight * pairs.get(f"{name}_weight", 1.0)
         np.add.at(counts, (lesion, seed, number, 0, truth), own)
-        np.add.at(counts, (lesion, seed, number, 1, truth), own * (called == truth))
-        np.add.at(counts, (lesion, seed, number, 2, called), own)
+        np.add.at(counts, (lesion, seed, number, 1, truth), own * (predicted == truth))
+        np.add.at(counts, (lesion, seed, number, 2, predicted), own)
     return counts
 
 

@@ -43,7 +43,7 @@ def reliability(predictions: pd.DataFrame, classes: Sequence[str], bins: int = 1
 def expected_calibration_error(predictions: pd.DataFrame, classes: Sequence[str], bins: int = 15) -> float:
     """Mean distance of confidence and accuracy over the images, within the bins of `reliability`; 0 to 1.
 
-    Only the called class counts (Guo et al., ICML 2017). With few images, chance alone makes it larger than 0.
+    Only the predicted class counts (Guo et al., ICML 2017). With few images, chance alone makes it larger than 0.
     """
     table = reliability(predictions, classes, bins)
     gap = (table["confidence"] - table["accuracy"]).abs()
@@ -73,7 +73,7 @@ def fit_temperature(validation: pd.DataFrame, classes: Sequence[str]) -> float:
 
 
 def apply_temperature(predictions: pd.DataFrame, classes: Sequence[str], temperature: float) -> pd.DataFrame:
-    """A copy of the table with the logits divided by `temperature`; every image is called as before.
+    """A copy of the table with the logits divided by `temperature`; every image keeps its predicted class.
 
     Raises:
         ValueError: as in `metrics.score`, or the temperature is not above 0.
@@ -87,7 +87,7 @@ def apply_temperature(predictions: pd.DataFrame, classes: Sequence[str], tempera
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A class is called where its probability is above `threshold`; what that yields on the test images."""
+    """A class is predicted where its probability is above `threshold`; what that yields on the test images."""
 
     threshold: float
     sensitivity: float

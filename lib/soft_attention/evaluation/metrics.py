@@ -26,19 +26,19 @@ class Tally:
 
     Attributes:
         support: the images of a class.
-        hits: those of them that were called so.
-        called: all images that were called so.
+        hits: those of them that were predicted as it.
+        predicted: all images that were predicted as it.
         auc: the class against the rest; NaN where it does not occur. Only metrics that rank read it.
     """
 
     support: np.ndarray
     hits: np.ndarray
-    called: np.ndarray
+    predicted: np.ndarray
     auc: np.ndarray | None = None
 
     @classmethod
     def of_confusion(cls, confusion: np.ndarray, auc: np.ndarray | None = None) -> Tally:
-        """From weights of images by class (rows) and what they were called (columns), `(..., classes, classes)`."""
+        """From weights of images by class (rows) and the class predicted (columns), `(..., classes, classes)`."""
         hits = np.diagonal(confusion, axis1=-2, axis2=-1)
         return cls(confusion.sum(axis=-1), hits, confusion.sum(axis=-2), auc)
 
@@ -54,8 +54,8 @@ class Tally:
 
     @property
     def precision(self) -> np.ndarray:
-        """0 for a class that nothing was called."""
-        return _ratio(self.hits, self.called)
+        """0 for a class that was never predicted."""
+        return _ratio(self.hits, self.predicted)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Metric:
         tables: where it stands, some of `TABLES`: the scores of a run with their intervals, the networks beside the
             published ones and what attention gains, the outside test set, the bias ledger.
         ranks: it takes the AUC of each class. Such a metric has no place in the ledger, chooses no epoch and is no
-            endpoint: those rest on what each image was called.
+            endpoint: those rest on the class predicted for each image.
     """
 
     label: str
@@ -98,8 +98,8 @@ def in_table(table: str) -> tuple[str, ...]:
     return tuple(name for name, metric in METRICS.items() if table in metric.tables)
 
 
-def of_calls() -> tuple[str, ...]:
-    """The names of the metrics that rest on what each image was called: they can choose an epoch and be an endpoint."""
+def of_predictions() -> tuple[str, ...]:
+    """The names of the metrics that rest on the predicted classes: they can choose an epoch and be an endpoint."""
     return tuple(name for name, metric in METRICS.items() if not metric.ranks)
 
 
@@ -113,7 +113,7 @@ def score(predictions: pd.DataFrame, classes: Sequence[str]) -> dict:
     in the weighted AUC such a class weighs nothing.
 
     With the three ISIC-2017 classes, `tasks` holds the challenge's two binary tasks, melanoma and
-    seborrheic keratosis against the rest. There an image is called positive when the probability
+    seborrheic keratosis against the rest. There an image is predicted positive when the probability
     of that class is above .5, whichever class has the highest.
 
     Args:
@@ -225,18 +225,18 @@ def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) 
 
 
 def of_epoch(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Loss and `of_calls` metrics of probabilities (N, classes) and class numbers (N,), to judge an epoch by.
+    """Loss and `of_predictions` metrics of probabilities (N, classes) and class numbers (N,), to judge an epoch by.
 
     The loss is the mean of -log of the probability of the true class, which counts as 1e-7 at least.
     """
     of_truth = probabilities[np.arange(len(truth)), truth]
     tally = Tally.of_confusion(_confusion(truth, probabilities.argmax(axis=1), probabilities.shape[1]))
-    scores = {name: float(METRICS[name].of(tally)) for name in of_calls()}
+    scores = {name: float(METRICS[name].of(tally)) for name in of_predictions()}
     return {"loss": float(-np.log(np.clip(of_truth, 1e-7, 1)).mean())} | scores
 
 
 def _confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """How many images of each class (rows) were called what (columns)."""
+    """How many images of each class (rows) were predicted as which (columns)."""
     return np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
@@ -252,8 +252,8 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def _binary(positive: np.ndarray, probability: np.ndarray) -> dict:
     """One class against the rest at a probability of .5."""
-    called = probability > 0.5
-    hits = called == positive
+    predicted = probability > 0.5
+    hits = predicted == positive
     return {
         "auc": _auc(positive, probability),
         "accuracy": hits.mean(),

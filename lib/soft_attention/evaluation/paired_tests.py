@@ -18,7 +18,7 @@ def mcnemar_midp(arm_only: int, reference_only: int) -> float:
     The images must be independent: one per lesion, and one seed.
 
     Args:
-        arm_only, reference_only: how many images only that one calls correctly.
+        arm_only, reference_only: how many images only that one predicts correctly.
     """
     discordant = arm_only + reference_only
     if arm_only == reference_only:
@@ -95,7 +95,7 @@ def smallest_detectable_difference(
 
     Args:
         n: independent images or lesions.
-        discordant: share of them that just one of the arms calls correctly.
+        discordant: share of them that just one of the arms predicts correctly.
     """
     return scipy.stats.norm.ppf([1 - alpha / 2, power]).sum() * np.sqrt(np.asarray(discordant) / np.asarray(n))
 

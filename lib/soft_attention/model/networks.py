@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers
 
-from soft_attention.errors import StudyError, known
+from soft_attention.errors import StudyError, WrongValue, known
 from soft_attention.files import why_unreadable
 from soft_attention.model.attention import SoftAttention
 from soft_attention.model.backbones import ARCHITECTURES
@@ -18,6 +18,7 @@ from soft_attention.vocabulary import ARMS, BACKBONES, Arm, check_backbone
 
 UNIT = "soft_attention"
 FEATURES = "features"  # in every network, the layer whose output the unit sees, or would see
+LESION = "lesion"  # the layer whose output is the mask, in a network that needs one
 
 
 @keras.saving.register_keras_serializable(package="soft_attention")
@@ -83,7 +84,7 @@ def build_network(
         takes a dictionary: `image`, and `mask` `(B, S, S)` with 1 on the lesion and 0 beside it.
 
     Raises:
-        ValueError: unknown backbone, arm, preprocessing or cut, a cut that the backbone does not have, or an image
+        WrongValue: unknown backbone, arm, preprocessing or cut, a cut that the backbone does not have, or an image
             too small to leave 2 x 2 cells.
         StudyError: weights that do not exist, cannot be fetched, are damaged or do not fit.
 
@@ -119,12 +120,12 @@ def build_network(
 
 
 def attention_unit(network: keras.Model) -> Unit:
-    """The unit of a network that learns where to look; ValueError for an arm that has none."""
+    """The unit of a network that learns where to look; WrongValue for an arm that has none."""
     for layer in network.layers:
         if isinstance(layer, Unit) and type(layer).maps is not Unit.maps:
             return layer
     with_maps = " or ".join(name for name, arm in ARMS.items() if arm.maps)
-    raise ValueError(f"{network.name} has no attention to look at: choose a run of the arm {with_maps}")
+    raise WrongValue(f"{network.name} has no attention to look at: choose a run of the arm {with_maps}")
 
 
 def learned_gamma(network: keras.Model) -> float | None:
@@ -157,7 +158,7 @@ def _attended(features: KerasTensor, arm: Arm, heads: int, channels, trainable: 
     module, name = arm.unit.split(":")
     options = dict(arm.options) if channels is None else {**arm.options, "channels": channels}
     unit = getattr(import_module(module), name)(heads=heads, name=UNIT, trainable=trainable, **options)
-    return unit([features, inputs["mask"]] if arm.needs_mask else features)
+    return unit([features, layers.Identity(name=LESION)(inputs["mask"])] if arm.needs_mask else features)
 
 
 def _frame(features: KerasTensor, attended: KerasTensor, dropout: bool) -> KerasTensor:

@@ -59,12 +59,14 @@ def complete(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
 def answers(parts: Mapping[str, pd.DataFrame], analysis: Analysis, name: str = "test") -> dict[str, pd.DataFrame]:
     """`comparisons_table` of every part that answers the study's question: arms to compare, and nothing injected.
 
-    With the name `external` on the outside test set, for the parts whose runs predicted one.
+    With the name `external` on the outside test set, of the runs that predicted one: an arm that needs lesion masks
+    has none there.
     """
+    predicted = {part: runs[runs["external"]] if name == "external" else runs for part, runs in parts.items()}
     found = {
         part: remembered(comparisons_table, runs, runs["classes"].iloc[0], analysis, name)
-        for part, runs in parts.items()
-        if not runs["leak"].any() and (name != "external" or runs["external"].all())
+        for part, runs in predicted.items()
+        if len(runs) and not runs["leak"].any()
     }
     return {part: table for part, table in found.items() if len(table)}
 
@@ -193,9 +195,9 @@ def corrected_t_tests(runs: pd.DataFrame, analysis: Analysis) -> dict[tuple[str,
 
 
 def external_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Scores of each backbone and arm on the dataset's outside test set: means over the runs, and the images."""
+    """Scores of each backbone and arm that predicted the outside test set: means over the runs, and the images."""
     rows = []
-    for run in runs.itertuples():
+    for run in runs[runs["external"]].itertuples():
         found = scores(run.folder, run.classes, "external")
         outside = {metric: found[metric] for metric in in_table("external")}
         rows.append(_place(run) | {"images": found["n_images"]} | outside)

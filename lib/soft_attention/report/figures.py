@@ -236,25 +236,25 @@ def learning_curves(losses: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def interval_plot(rows: pd.DataFrame, label: str, title: str) -> Figure:
-    """Point and interval per row: columns `name`, `arm`, `value`, `low`, `high`."""
+def interval_plot(rows: pd.DataFrame, label: str, title: str, margin: float | None = None) -> Figure:
+    """Point and interval per row: columns `name`, `arm`, `value`, `low`, `high`.
+
+    `margin`: the values are differences, and those within ±margin, drawn as a band, count as none.
+    """
     figure, axes = plt.subplots(figsize=(7.5, 0.34 * len(rows) + 1.3))
+    if margin is not None:
+        axes.axvspan(-margin, margin, color="0.92", label=f"within ±{margin:g}: counts as none")
+        axes.axvline(0, color="0.4", linewidth=1)
     place = np.arange(len(rows))
     for arm, part in rows.assign(place=place).groupby("arm", sort=False):
         width = np.abs([part["value"] - part["low"], part["high"] - part["value"]])
-        axes.errorbar(
-            part["value"],
-            part["place"],
-            xerr=width,
-            fmt="o",
-            capsize=3,
-            color=arm_colour(arm),
-            label=arm,
-        )
-    axes.set(yticks=place, yticklabels=rows["name"], xlabel=label, title=title)
+        style = {"fmt": "o", "capsize": 3, "color": arm_colour(arm), "label": ARMS[arm].title}
+        axes.errorbar(part["value"], part["place"], xerr=width, **style)
+    axes.set(yticks=place, yticklabels=rows["name"], xlabel=label)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -266,7 +266,7 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     """
     heading = verdicts["part"] != verdicts["part"].shift()
     place = np.arange(len(verdicts)) + 1.3 * heading.cumsum()
-    figure, axes = plt.subplots(figsize=(9, 0.26 * (place.max() + 1) + 1.2))
+    figure, axes = plt.subplots(figsize=(9, 0.26 * (place.max() + 1) + 1.5))
     axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"within ±{100 * margin:g}: counts as none")
     axes.axvline(0, color="0.4", linewidth=1)
     for arm in verdicts["arm"].unique():
@@ -282,18 +282,18 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     names = (verdicts["backbone"] + ": " if several else "") + verdicts["arm"] + " - " + verdicts["reference"]
     axes.set(yticks=place, yticklabels=names, ylim=(place.max() + 0.7, place.min() - 1.6), xlabel=label)
     axes.set_title("Differences between arms, with 95 % intervals (open mark: no test of attention)")
-    axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=5)
     return figure
 
 
-def gains_plot(gains: pd.DataFrame, label: str, title: str) -> Figure:
+def gains_plot(gains: pd.DataFrame, label: str, title: str, columns: int = 4) -> Figure:
     """What each arm gains over the baseline, a panel per part and backbone; a dashed line is the ceiling, the oracle's.
 
     `gains`: from `gained.gains_table`.
     """
     parts = by_panel(gains, ("part", "backbone"))
     arms = [arm for arm in sorted(ARMS, key=lambda arm: ARMS[arm].needs_mask) if arm in set(gains["arm"])]
-    figure, panels = _panels(parts, (2.0, 0.26 * len(arms) + 0.7), title, sharex=True, sharey=True)
+    figure, panels = _panels(parts, (2.0, 0.26 * len(arms) + 0.7), title, columns, sharex=True, sharey=True)
     for axes, rows in zip(panels, parts.values(), strict=True):
         axes.axvline(0, color="0.4", linewidth=1)
         for row in rows.itertuples():
@@ -347,8 +347,8 @@ def reliability_plot(curves: pd.DataFrame, title: str) -> Figure:
             place = table["confidence"], table["accuracy"]
             axes.plot(*place, marker="o", markersize=3, color=arm_colour(arm), label=arm)
         axes.set(xlim=(0, 1), ylim=(0, 1))
-    figure.supxlabel("confidence of the called class", fontsize=10)
-    figure.supylabel("share called correctly", fontsize=10)
+    figure.supxlabel("probability of the predicted class", fontsize=10)
+    figure.supylabel("share predicted correctly", fontsize=10)
     _legend(figure, panels)
     return figure
 
@@ -400,8 +400,9 @@ def _panels(
     """A figure with a panel for each of its `names`, row by row, each of `size` (inches)."""
     columns = min(columns, len(names))
     rows = math.ceil(len(names) / columns)
+    width = 0.1 * len(title) + 0.3  # of the title
     figure, grid = plt.subplots(
-        rows, columns, figsize=(size[0] * columns + 1, size[1] * rows + 0.5), squeeze=False, **shared
+        rows, columns, figsize=(max(size[0] * columns + 1, width), size[1] * rows + 0.5), squeeze=False, **shared
     )
     for axes in grid.flat[len(names) :]:
         axes.remove()
@@ -415,7 +416,7 @@ def _panels(
 def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
     """One legend beside the panels, of all that is drawn in any of them."""
     drawn = {label: mark for axes in panels for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(drawn.values(), drawn, fontsize=8, loc="outside right upper")
+    figure.legend(drawn.values(), drawn, fontsize=8, loc="outside right center")
 
 
 def _picture(axes: Axes, image: np.ndarray, mask: np.ndarray | None = None) -> None:

@@ -101,7 +101,9 @@ def load_attention(plan: Study) -> pd.DataFrame:
     rows = []
     for folder in _finished(plan, "attention.json"):
         found = read_json(folder / "attention.json")
-        place = _place(_run(folder)) | {name: found[name] for name in ("source", "perturbed_images")}
+        place = _place(Run.read(folder / "params.json")) | {
+            name: found[name] for name in ("source", "perturbed_images")
+        }
         place["folder"] = folder
         ranks = {f"rank_{name}": value for name, value in found["rank_correlation_with_random"].items()}
         of_attention = ranks | {"head_correlation": found["head_correlation"], "mean_map": np.array(found["mean_map"])}
@@ -138,10 +140,6 @@ def _finished(plan: Study, mark: str = "metrics.json") -> list[Path]:
     return [run.folder for run in plan.runs() if (run.folder / mark).exists()]
 
 
-def _run(folder: Path) -> Run:
-    return Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
-
-
 def _check_pixels(rows: list[dict[str, Any]]) -> None:
     """StudyError if two runs on one dataset say that they saw other pixels; older runs say nothing of them."""
     first: dict[str, tuple[str, Path]] = {}
@@ -161,7 +159,11 @@ def _place(run: Run) -> dict[str, Any]:
 
 
 def _run_row(folder: Path) -> dict[str, Any]:
-    run, facts, stored = _run(folder), read_json(folder / "environment.json"), read_json(folder / "metrics.json")
+    run, facts, stored = (
+        Run.read(folder / "params.json"),
+        read_json(folder / "environment.json"),
+        read_json(folder / "metrics.json"),
+    )
     found = {key: facts[key] for key in ("source", "training_seconds", "peak_memory_mib")}
     found |= {"scale": run.scale, "leak": run.leak, "external": run.external_test, "split_folds": run.split_folds}
     found |= {"folder": folder, "intervals": stored["intervals"], "gamma": stored.get("gamma")}

@@ -6,7 +6,7 @@ import pandas as pd
 
 from soft_attention.data.catalog import melanoma
 from soft_attention.evaluation import bootstrap
-from soft_attention.evaluation.metrics import of_calls
+from soft_attention.evaluation.metrics import of_predictions
 from soft_attention.evaluation.verdict import BootstrapDifference, holm
 from soft_attention.report import comparison
 from soft_attention.study.config import Analysis
@@ -41,7 +41,7 @@ def scores_table(
 def _others(runs: pd.DataFrame, analysis: Analysis) -> list[dict]:
     """The rows of one part for the scores without a margin."""
     classes = runs["classes"].iloc[0]
-    metrics = [metric for metric in of_calls() if metric not in analysis.margins]
+    metrics = [metric for metric in of_predictions() if metric not in analysis.margins]
     positive = melanoma(classes)
     found = {metric: [] for metric in [*metrics, *([MELANOMA_AUC] if positive else [])]}
     for place, paired in comparison.compared(runs, analysis):

@@ -1,13 +1,19 @@
 """Tables for reading: numbers with their intervals, few decimals, no column that says nothing."""
 
+import base64
+import html
+import io
 from collections.abc import Iterable, Sequence
-from zlib import crc32
+from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
-from pandas.io.formats.style import Styler
+from IPython.display import HTML
+from PIL import Image
 
 DASH = "–"
 SPACE = "\N{NO-BREAK SPACE}"
+SHOWN = 0.7  # of the size of an image that is displayed: a sharp screen shows the rest
 PLACE = ("dataset", "protocol", "backbone")
 
 
@@ -27,20 +33,61 @@ def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     return text.rename(columns=lambda name: name.replace("_", " "))
 
 
-def styled(table: pd.DataFrame, digits: int = 3) -> Styler:
-    """`format_table` for a page: numbers right, words left (the class `text`), no index.
+def html_table(table: pd.DataFrame, digits: int = 3) -> str:
+    """`format_table` as HTML: numbers right, words left, no index.
 
     Columns without a value are left out, and those of the place in the grid (`PLACE`) that are the same in every row.
     """
     table = table[[name for name in table if not _says_nothing(table[name])]]
     shown = format_table(table, digits)
     numeric = {name.replace("_", " ") for name in table if pd.api.types.is_numeric_dtype(table[name])}
-    words = [name not in numeric for name in shown]
-    marks = pd.DataFrame([["text" if word else "" for word in words]] * len(table), shown.index, shown.columns)
-    headings = [{"selector": f"th.col{place}", "props": "text-align: left"} for place, word in enumerate(words) if word]
-    name = f"{crc32(shown.to_csv().encode()):08x}"  # by default random: a kept report would change with every making
-    page = shown.style.format(escape="html").format_index(escape="html", axis="columns")  # classes have people's names
-    return page.set_uuid(name).hide(axis="index").set_td_classes(marks).set_table_styles(headings)
+    marks = [f' style="text-align:{"right" if name in numeric else "left"}"' for name in shown]
+
+    def row(kind: str, cells: Iterable[str]) -> str:  # classes have names that some person gave them
+        cells = (f"<{kind}{mark}>{html.escape(cell)}</{kind}>" for mark, cell in zip(marks, cells, strict=True))
+        return f"<tr>{''.join(cells)}</tr>"
+
+    body = "\n".join(row("td", cells) for cells in shown.itertuples(index=False, name=None))
+    return f"<table><thead>{row('th', shown)}</thead>\n<tbody>{body}</tbody></table>"
+
+
+def box(table: pd.DataFrame, caption: str, digits: int = 3, csv: Path | None = None, folded: bool = False) -> HTML:
+    """A table under its caption, which a click opens if it is folded.
+
+    Args:
+        caption: HTML.
+        csv: the file of the table, `STUDY/summary/NAME.csv`: its content becomes a link on the page itself.
+    """
+    link = f'<p class="csv">{_download(csv)}</p>' if csv else ""
+    content = f'{link}<div class="wide" tabindex="0">{html_table(table, digits)}</div>'
+    return fold(caption, content) if folded else HTML(f"<figure><figcaption>{caption}</figcaption>{content}</figure>")
+
+
+def fold(caption: str, content: str) -> HTML:
+    """HTML that a click on its caption, HTML too, opens."""
+    return HTML(f"<details><summary>{caption}</summary>{content}</details>")
+
+
+def picture(content: bytes, alternative: str, photo: bool = False) -> HTML:
+    """An image on the page, with the words that stand for it where it cannot be seen.
+
+    Args:
+        content: of an image file. A drawing is kept with 128 colours, a photo as JPEG.
+    """
+    image, smaller = Image.open(io.BytesIO(content)).convert("RGB"), io.BytesIO()
+    if photo:
+        image.save(smaller, "JPEG", quality=85)
+    else:
+        image.quantize(128, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+    source = f"data:image/{'jpeg' if photo else 'png'};base64,{base64.b64encode(smaller.getvalue()).decode()}"
+    size = " ".join(f'{name}="{side * SHOWN:.0f}"' for name, side in zip(("width", "height"), image.size, strict=True))
+    return HTML(f'<img class="picture" alt="{html.escape(alternative)}" {size} src="{source}">')
+
+
+def _download(csv: Path) -> str:
+    text = quote(csv.read_text(encoding="utf-8"), safe=",;:/()+ -._=[]'")
+    name = html.escape(f"{csv.parents[1].name}-{csv.name}")
+    return f'<a download="{name}" href="data:text/csv;charset=utf-8,{html.escape(text)}">{html.escape(csv.name)}</a>'
 
 
 def interval(value: float, low: float, high: float, digits: int = 1, unit: str = "") -> str:

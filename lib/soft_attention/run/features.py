@@ -10,7 +10,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from soft_attention.data.arrays import open_array
-from soft_attention.model.networks import FEATURES
+from soft_attention.model.networks import FEATURES, LESION
 from soft_attention.run.augmentation import dihedral
 from soft_attention.run.forward import outputs
 
@@ -25,7 +25,8 @@ def divide(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     """
     features = network.get_layer(FEATURES).output
     trunk = keras.Model(network.get_layer("image").output, features, name="trunk")
-    seen = [features, network.input["mask"]] if isinstance(network.input, dict) else features
+    # Cut behind the input layer: one that two models read cannot be saved (Keras 3.15).
+    seen = [features, network.get_layer(LESION).output] if isinstance(network.input, dict) else features
     return trunk, keras.Model(seen, network.output, name="head")
 
 

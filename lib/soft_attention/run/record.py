@@ -19,7 +19,7 @@ from soft_attention.data.manifest import Dataset
 from soft_attention.errors import StudyError
 from soft_attention.files import named_if_damaged, write_json, write_table
 from soft_attention.model.networks import learned_gamma
-from soft_attention.study.config import Run
+from soft_attention.study.config import PLAY, Run
 from soft_attention.study.folder import changes, predictions_file, read_history
 
 OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # set while git runs a hook, for a repository of its own
@@ -40,19 +40,22 @@ PACKAGES = (
 def open_run_folder(run: Run) -> Path:
     """The run's folder with its `params.json`, ready to train in or to resume.
 
+    It is this process's alone until `write_run`; another that wants it waits.
+
     Raises:
         StudyError: the folder holds a finished run, or one with other parameters. Neither is overwritten, except in
-            the smoke study, whose runs are there to be played with.
+            the study `play`.
     """
     folder, file = run.folder, run.folder / "params.json"
+    files.hold(folder)
     if file.exists() and (changed := changes(run, folder)):
-        if run.study != "smoke":
+        if run.study != PLAY:
             raise StudyError(
                 f"{folder} holds a run with other parameters ({changed}): remove it or give the study another name"
             )
         _empty(folder)
     elif (folder / "metrics.json").exists():
-        if run.study != "smoke":
+        if run.study != PLAY:
             raise StudyError(f"{folder} holds this run, finished: remove it to train it again")
         _empty(folder)
     with files.atomic(file) as temporary:
@@ -91,6 +94,7 @@ def write_run(
     write_json(folder / "metrics.json", metrics | {"gamma": learned_gamma(network)})
     for file in folder.glob("*.weights.h5"):
         file.unlink()
+    files.let_go(folder)
 
 
 def load_network(folder: Path) -> keras.Model:

@@ -1,5 +1,7 @@
 """What a study and a run are: one schema for the YAML files, the notebooks' parameter cells and params.json."""
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -13,19 +15,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from soft_attention import paths
 from soft_attention.data.catalog import CATALOG
 from soft_attention.errors import StudyError, known
-from soft_attention.evaluation.metrics import of_calls
+from soft_attention.evaluation.metrics import of_predictions
+from soft_attention.files import read_json
 from soft_attention.vocabulary import ARMS, BACKBONES, CUTS, PROTOCOLS, Protocol, check_backbone
 
 AXES = ("dataset", "protocol", "backbone", "arm", "seed", "fold")
 NAME = r"\w[\w.-]*"  # of a study or a part: both become folders
+PLAY = "play"  # the study of what a person trains in notebook 2; it has no file
 
 
-def _of_calls(metric: str) -> str:
-    return known(metric, of_calls(), "metric")
+def _of_predictions(metric: str) -> str:
+    return known(metric, of_predictions(), "metric")
 
 
 def _chooses(score: str) -> str:
-    return known(score, ("loss", *of_calls()), "score of an epoch")
+    return known(score, ("loss", *of_predictions()), "score of an epoch")
 
 
 # Ranges that several schemas share. A seed's bound leaves room for what is added to it, in 32 bits.
@@ -211,6 +215,11 @@ class Run(Settings, Split):
                 raise ValueError(f"{self.dataset} has no official test set: use the protocol clean")
         return self
 
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The run of a `params.json`; StudyError if that is missing or damaged."""
+        return cls.check(read_json(file), str(file))
+
     @property
     def id(self) -> str:
         """`[PART/]DATASET/PROTOCOL/BACKBONE/ARM/seed-S-fold-F`, the run's folder below `results/STUDY/runs`.
@@ -223,6 +232,18 @@ class Run(Settings, Split):
     @property
     def folder(self) -> Path:
         return paths.RESULTS / self.study / "runs" / self.id
+
+    @property
+    def placed(self) -> "Run":
+        """In the study `play` this run in a part that is named for its settings, so that others never stand beside it.
+
+        Of any other study the run as it is.
+        """
+        if self.study != PLAY or self.part:
+            return self
+        settings = json.dumps(self.model_dump(include=set(Settings.model_fields)), sort_keys=True)
+        part = f"{self.size}px-{hashlib.sha256(settings.encode()).hexdigest()[:4]}"
+        return self.model_copy(update={"part": part})
 
     @property
     def weights_file(self) -> Path | None:
@@ -324,7 +345,7 @@ class Part(_Strict):
 class Analysis(_Strict):
     """What a study compares and how, fixed before any of its runs."""
 
-    endpoint: Annotated[str, AfterValidator(_of_calls)] = "balanced_accuracy"
+    endpoint: Annotated[str, AfterValidator(_of_predictions)] = "balanced_accuracy"
     comparisons: list[tuple[str, str]] = Field(
         [("released", "baseline")], description="pairs of arms; together the family of Holm's correction"
     )
@@ -356,7 +377,7 @@ class Analysis(_Strict):
     @classmethod
     def _margins(cls, margins, info):
         for metric in margins:
-            known(metric, of_calls(), "metric")
+            known(metric, of_predictions(), "metric")
         if (endpoint := info.data.get("endpoint")) not in margins:
             raise ValueError(f"the endpoint {endpoint!r} needs a margin")
         return margins
@@ -404,10 +425,14 @@ class Study(_Strict):
     def load(cls, name: str | Path) -> "Study":
         """Read a study by its name in `params/` or by the path of a YAML file; only those in `params/` can be run.
 
+        The study `play` is read from its runs.
+
         Raises:
             StudyError: the file is missing or cannot be read; a key or value is unknown or wrong; there is no run, or
                 two runs would share a folder. The message names the file, the key and the nearest valid one.
         """
+        if name == PLAY:
+            return Played.from_runs()
         path = Path(name) if str(name).endswith(".yaml") else paths.PARAMS / f"{name}.yaml"
         if not re.fullmatch(NAME, path.stem):
             raise StudyError(f"{path}: a study is named in letters, digits and any of _ . - alone: rename the file")
@@ -471,6 +496,29 @@ class Study(_Strict):
                 values |= exception.set
         source = f"params/{self.name}.yaml" + (f", part {name}" if name else "")
         return _validated(Run, values | place | {"study": self.name, "part": name}, source)
+
+
+class Played(Study):
+    """What a person has trained in notebook 2: every finished run there is, with the settings it was made with."""
+
+    found: list[Run]
+
+    @classmethod
+    def from_runs(cls) -> Self:
+        """StudyError if nothing was trained yet, or the parameters of a run are damaged."""
+        files = sorted((paths.RESULTS / PLAY / "runs").glob("**/metrics.json"))
+        runs = [Run.read(file.with_name("params.json")) for file in files]
+        if not runs:
+            raise StudyError(f"the study {PLAY} has no run yet: train one in notebook 2")
+        grid = {f"{axis}s": list(dict.fromkeys(getattr(run, axis) for run in runs)) for axis in AXES}
+        parts = {run.part: Part(about=run.scale) for run in runs}
+        arms = [(arm, "baseline") for arm in grid["arms"] if arm != "baseline"]
+        about = "what was trained in notebook 2; a part holds the runs of the same settings"
+        values = {"name": PLAY, "about": about, "settings": {}, "parts": parts, "found": runs}
+        return cls(**values, **grid, analysis=Analysis(comparisons=arms) if arms else Analysis())
+
+    def runs(self) -> list[Run]:
+        return list(self.found)
 
 
 def _check_names(datasets: Iterable[str], path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from soft_attention import paths
 from soft_attention.errors import StudyError
 from soft_attention.files import read_json, write_json
-from soft_attention.study.config import Study
+from soft_attention.study.config import PLAY, Study
 
 
 def record_file(study: str, dataset: str) -> Path:
@@ -75,13 +75,13 @@ def check_split(study: str, dataset: str, split: Mapping[str, Any], sha256: str)
 def write_record(study: str, record: Mapping[str, Any]) -> None:
     """Write a record with its audits in `splits`, followed by those that only an earlier record has.
 
-    The smoke study, which is there to be played with, keeps nothing.
+    The study `play` keeps nothing.
 
     Raises:
         StudyError: a split is recorded already, with another hash, or other images or masks are.
     """
     dataset, audits = record["dataset"], list(record["splits"])
-    if study != "smoke":
+    if study != PLAY:
         check_source(study, dataset, record["source"])
         check_pixels(study, dataset, record.get("pixel_sha256", {}))
         for audit in audits:

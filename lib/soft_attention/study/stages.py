@@ -19,37 +19,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import papermill
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
-from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 from soft_attention import files, paths, progress
 from soft_attention.errors import StudyError, known
 from soft_attention.quiet import stderr_to
-from soft_attention.study.config import Run, Study
+from soft_attention.study.config import PLAY, Run, Study
 from soft_attention.study.data_record import is_recorded, record_file
-from soft_attention.study.page import contents, shown
+from soft_attention.study.page import html_page
 from soft_attention.study.plan import plan_text
 
-PAGE = """\
-{%- extends "lab/index.html.j2" -%}
-{%- block html_head_js -%}{%- endblock -%}
-{%- block html_head_js_mathjax -%}{%- endblock -%}
-{%- block html_head_js_mermaidjs -%}{%- endblock -%}
-{%- block html_head_css -%}
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<style>
-body.jp-Notebook { max-width: 70rem; margin: 0 auto; }
-.jp-RenderedHTMLCommon :is(td, th) { text-align: right; vertical-align: top; padding: 0.3em 0.5em; }
-.jp-RenderedHTMLCommon :is(td, th).text, .jp-RenderedMarkdown :is(td, th) { text-align: left; }
-</style>
-{%- endblock -%}
-"""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LEFT_BY_A_KILL = (".????????-*", "*.weights.h5", "notebook.failed.*")  # beside a finished run: of no more use
 
@@ -147,35 +131,21 @@ def summary(study: Study) -> Path:
     return report
 
 
-def html_page(notebook: Path) -> str:
-    """A notebook as one HTML page without code, that needs no network: figures are embedded, no scripts are linked.
-
-    Nor may a browser run or fetch any: names of classes, say, are those that some other person has given.
-    """
-    exporter = HTMLExporter(
-        raw_template=PAGE,
-        exclude_input=True,
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        embed_images=True,
-    )
-    content = nbformat.read(notebook, as_version=4)
-    content.cells = shown(content.cells)
-    content.cells.insert(1, nbformat.v4.new_markdown_cell(contents(content.cells), id="contents"))
-    return exporter.from_notebook_node(content, {"metadata": {"name": content.metadata.get("title", notebook.stem)}})[0]
-
-
 def ensure_run(run: Run) -> Path:
-    """The folder of a finished run; a missing run of the smoke study is made on the spot, any other is an error."""
+    """The folder of a finished run; one of the studies smoke and play is made on the spot if it is not there.
+
+    Raises:
+        StudyError: a run of another study is not finished.
+    """
     if not (run.folder / "metrics.json").exists():
-        if run.study != "smoke":
+        if run.study not in ("smoke", PLAY):
             raise StudyError(f"the run {run.study}/{run.id} is not finished: ./run_all.sh {run.study}")
         train(run)
     return run.folder
 
 
 def find_run(study: Study, run_id: str) -> Run:
-    """The run of a study with this id; ValueError with the nearest id if there is none."""
+    """The run of a study with this id; WrongValue with the nearest id if there is none."""
     runs = {run.id: run for run in study.runs()}
     return runs[known(run_id, runs, f"run of the study {study.name}")]
 

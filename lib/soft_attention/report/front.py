@@ -1,0 +1,181 @@
+"""The first screen of a report: what was asked, the answer of this study in three sentences, and the scale."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from soft_attention.data.catalog import CATALOG
+from soft_attention.evaluation.metrics import METRICS
+from soft_attention.evaluation.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE
+from soft_attention.report import attention_tables, gained, styling
+from soft_attention.report.remembered import remembered
+from soft_attention.study.config import Study
+from soft_attention.vocabulary import ARMS, BACKBONES
+
+GENERATED = "generated"
+EXPLAINED = {"balanced_accuracy": "the share of lesions predicted correctly, every class counting the same"}
+UNIT = "the attention unit of Datta et al. (2021)"
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def question(plan: Study, gains: pd.DataFrame) -> str:
+    """What the study asks, in Markdown. `gains`: from `gained.gains_table`."""
+    score = METRICS[plan.analysis.endpoint].label
+    if explained := EXPLAINED.get(plan.analysis.endpoint, ""):
+        score = f"{score} ({explained})"
+    if with_oracle(gains):
+        asked = f"How much could attention gain at most, told where the lesion is, and how much of it does {UNIT} gain?"
+    else:
+        asked = f"Does a network classify skin lesions better with {UNIT} than without it?"
+    return f"{asked} The score is {score}; a point is a hundredth. *This study:* {plan.about}."
+
+
+def answer(
+    plan: Study,
+    answers: Tables,
+    gains: pd.DataFrame,
+    outside: Tables,
+    attention: pd.DataFrame,
+    generated: bool,
+    missing: Sequence[str] = (),
+) -> list[str]:
+    """The answer in at most three sentences of Markdown, made from the results of this study.
+
+    Args:
+        answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
+        gains: from `gained.gains_table`.
+        attention: from `load.load_attention`, with named parts.
+        generated: the images are.
+        missing: from `load.unfinished`.
+    """
+    if names := with_oracle(gains):
+        return gained.headline(answers, plan.analysis, names, missing)
+    rows = unit_rows(plan, answers)
+    if rows.empty:
+        return ["**Nothing can be said yet.** The arms that this study compares have not both run."]
+    last = "**The images are generated.** They show that the study works, and say nothing about skin or the paper."
+    return [
+        _overall(plan, rows),
+        _main(plan, rows, unit_rows(plan, outside)),
+        *([last] if generated else _looks(plan, attention)),
+    ]
+
+
+def with_oracle(gains: pd.DataFrame) -> list[str]:
+    """The parts in which an oracle ran: the study asks what there is to gain."""
+    return list(dict.fromkeys(gains[gains["arm"].isin(gained.ORACLES)]["part"]))
+
+
+def unit_rows(plan: Study, answers: Tables) -> pd.DataFrame:
+    """The first comparison of the study's file by the endpoint: a row per part and backbone, an experiment.
+
+    Columns: those of `comparison.comparisons_table`, part, and name, value, low and high in points for a figure.
+    """
+    arm, reference = plan.analysis.comparisons[0]
+    tables = [table.assign(part=part) for part, table in answers.items()]
+    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["arm", "reference", "metric"])
+    rows = rows[(rows["arm"] == arm) & (rows["reference"] == reference) & (rows["metric"] == plan.analysis.endpoint)]
+    if rows.empty:
+        return rows
+    titles = rows["backbone"].map(lambda name: BACKBONES[name].title)
+    names = rows["part"] if rows["backbone"].nunique() == 1 else titles
+    if rows["backbone"].nunique() > 1 and rows["part"].nunique() > 1:
+        names = rows["part"] + ", " + titles
+    points = {name: 100 * rows[column] for name, column in (("value", "difference"), ("low", "low"), ("high", "high"))}
+    return rows.assign(name=names, **points).reset_index(drop=True)
+
+
+def alternative(rows: pd.DataFrame) -> str:
+    """The figure of `unit_rows` in words."""
+    cells = (f"{row.name}: {styling.interval(row.value, row.low, row.high)}" for row in rows.itertuples(index=False))
+    return f"Gain in points with its 95 % interval. {'; '.join(cells)}"
+
+
+def scale(plan: Study, runs: pd.DataFrame, answers: Tables) -> str:
+    """What the numbers rest on, in Markdown: the images tested, their size, the networks, the trainings."""
+    tested: dict[str, int] = {}
+    for part, rows in runs.groupby("part", sort=False):
+        dataset = rows["dataset"].iloc[0]
+        found = answers[part]["images"].max() if part in answers else rows["n_images"].max()
+        tested[dataset] = max(tested.get(dataset, 0), int(found))
+    sources = {dataset: ", ".join(rows["source"].unique()) for dataset, rows in runs.groupby("dataset")}
+    images = "; ".join(
+        f"{count:,} of {CATALOG[name].title if name in CATALOG else name}, {sources[name]}"
+        for name, count in tested.items()
+    )
+    finished = set(runs["folder"])
+    sizes = sorted({run.size for run in plan.runs() if run.folder in finished})
+    networks = ", ".join(BACKBONES[name].title for name in BACKBONES if name in set(runs["backbone"]))
+    trainings = f"{len(runs):,} of {len(plan.runs()):,}"
+    facts = {"Test images": images, "Image size": f"{' and '.join(map(str, sizes))} px", "Networks": networks}
+    return " · ".join(f"**{name}:** {text}" for name, text in (facts | {"Trainings": trainings}).items())
+
+
+def _overall(plan: Study, rows: pd.DataFrame) -> str:
+    """What came out of all experiments."""
+    unit, counts, total = _unit(plan), Counter(rows["verdict"]), len(rows)
+    several = f"{total} experiments" if total > 1 else "the one experiment"
+    if counts[BETTER]:
+        lead = f"{unit} helps in {f'{counts[BETTER]} of ' if total > 1 else ''}{several}."
+    elif counts[UNDECIDED] == total:
+        lead = f"It is not decided whether {unit} helps."
+    else:
+        lead = f"{unit} is not shown to help in {'any of ' if total > 1 else ''}{several}."
+    margin = 100 * plan.analysis.margins[plan.analysis.endpoint]
+    said = {
+        WORSE: "it makes the result worse",
+        EQUIVALENT: f"it changes the result by less than {margin:g} points, for these training images",
+        UNDECIDED: "these images and trainings cannot tell",
+    }
+    rest = [f"in {counts[verdict]} {words}" for verdict, words in said.items() if counts[verdict]]
+    if counts[UNDECIDED] == total:
+        once = (rows["seeds"] == 1).all()
+        rest = ["each network was trained once, and one training decides nothing" if once else said[UNDECIDED]]
+    rest = f" {_capital(', '.join(rest))}." if rest else ""
+    return f"**{_capital(lead)}**{rest}"
+
+
+def _main(plan: Study, rows: pd.DataFrame, outside: pd.DataFrame) -> str:
+    """What came out of the first part, in numbers."""
+    main = rows[rows["part"] == rows["part"].iloc[0]]
+    score = METRICS[plan.analysis.endpoint].label
+    reference = plan.analysis.comparisons[0][1]
+    against = "without attention" if reference == gained.BASELINE else f"with the {ARMS[reference].title}"
+    if len(main) > 1:
+        ends = f"{main['value'].min():+.1f} to {main['value'].max():+.1f} points"
+        return f"**With it, {score} differs by {ends} from network to network**; each beside its twin {against}."
+    row = main.iloc[0]
+    where = f"In the main experiment, `{row['part']}`, " if len(rows) > 1 else ""
+    text = f"{where}{score} with it differs by {row['value']:+.1f} points"
+    text = f"**{_capital(text)}** (95 % interval {row['low']:+.1f} to {row['high']:+.1f}) from the network {against}"
+    for found in outside[outside["part"] == row["part"]].itertuples() if len(outside) else ():
+        shown = {BETTER: "it gains", WORSE: "it loses"}.get(found.verdict, "no gain is shown")
+        text += f"; on another test set {shown}, {styling.interval(found.value, found.low, found.high)}"
+    return f"{text}."
+
+
+def _looks(plan: Study, attention: pd.DataFrame) -> list[str]:
+    """Whether the unit looks at the lesion more than a bump in the middle of the image; nothing where none is known."""
+    lifts = remembered(attention_tables.lift_table, attention) if len(attention) else pd.DataFrame({"arm": []})
+    lifts = lifts[lifts["arm"] == plan.analysis.comparisons[0][0]]
+    if lifts.empty:
+        return []
+    less, more = (lifts["attention_lift_high"] < 0).sum(), (lifts["attention_lift_low"] > 0).sum()
+    bump = "than a fixed bump in the middle of the image"
+    if less >= more:
+        lead = f"**Its attention lies on the lesion less {bump} does** in {less} of {len(lifts)} experiments"
+    else:
+        lead = f"**Its attention lies on the lesion more {bump} does** in {more} of {len(lifts)} experiments"
+    first = lifts.iloc[0]
+    lift = styling.interval(*(100 * first[f"attention_lift{end}"] for end in ("", "_low", "_high")))
+    return [f"{lead} (in `{first['part']}` the difference is {lift} points of its weight)."]
+
+
+def _unit(plan: Study) -> str:
+    return f"the {ARMS[plan.analysis.comparisons[0][0]].title}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,71 @@
+"""The first screen of a report: the sentences follow from the results, on made-up comparisons."""
+
+import pandas as pd
+import pytest
+
+from soft_attention.report import front
+from soft_attention.study.config import Study
+
+NO_GAINS = pd.DataFrame({"part": [], "arm": []})
+NO_ATTENTION = pd.DataFrame()
+PLAN = Study.load("cpu")
+
+
+def table(points, verdict, seeds=3, backbone="mobilenet", arm="released"):
+    row = {"backbone": backbone, "arm": arm, "reference": "baseline", "metric": "balanced_accuracy", "seeds": seeds}
+    ends = {"difference": points / 100, "low": points / 100 - 0.01, "high": points / 100 + 0.01}
+    return pd.DataFrame([row | ends | {"verdict": verdict, "images": 10, "lesions": 9}])
+
+
+def answer(answers, outside=None, generated=False):
+    return front.answer(PLAN, answers, NO_GAINS, outside or {}, NO_ATTENTION, generated)
+
+
+def test_the_answer_counts_the_experiments_and_gives_the_main_one_in_numbers():
+    answers = {"frozen": table(1.7, "better"), "tuned": table(0.1, "equivalent"), "isic": table(-1, "undecided")}
+    overall, main = answer(answers, {"frozen": table(0.6, "undecided")})
+    assert overall == (
+        "**The released unit helps in 1 of 3 experiments.** In 1 it changes the result by less than 2 points, for "
+        "these training images, in 1 these images and trainings cannot tell."
+    )
+    assert main == (
+        "**In the main experiment, `frozen`, balanced accuracy with it differs by +1.7 points** (95 % interval +0.7 to "
+        "+2.7) from the network without attention; on another test set no gain is shown, +0.6 (-0.4 to +1.6)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lead"),
+    [
+        ("better", "**The released unit helps in the one experiment.**"),
+        ("worse", "**The released unit is not shown to help in the one experiment.** In 1 it makes the result worse."),
+        ("equivalent", "**The released unit is not shown to help in the one experiment.** In 1 it changes the result"),
+        ("undecided", "**It is not decided whether the released unit helps.** These images and trainings cannot tell."),
+    ],
+)
+def test_every_verdict_has_its_sentence(verdict, lead):
+    assert answer({"a": table(1, verdict)})[0].startswith(lead)
+
+
+def test_one_training_and_generated_images_are_named():
+    overall, _, last = answer({"a": table(9, "undecided", seeds=1)}, generated=True)
+    assert "one training decides nothing" in overall and last.startswith("**The images are generated.**")
+
+
+def test_several_networks_are_told_by_their_ends():
+    both = pd.concat([table(-14.5, "undecided"), table(8.5, "undecided", backbone="vgg16")])
+    assert "-14.5 to +8.5 points from network to network" in answer({"a": both})[1]
+    assert front.unit_rows(PLAN, {"a": both})["name"].tolist() == ["MobileNet 0.75", "VGG16"]
+
+
+def test_without_both_arms_nothing_is_said():
+    assert answer({}) == ["**Nothing can be said yet.** The arms that this study compares have not both run."]
+
+
+def test_an_oracle_makes_it_a_question_of_the_ceiling():
+    gains = pd.DataFrame({"part": ["frozen", "frozen", "isic"], "arm": ["lesion", "released", "released"]})
+    assert front.with_oracle(gains) == ["frozen"]
+    assert front.question(PLAN, gains).startswith("How much could attention gain at most")
+    sentences = front.answer(PLAN, {"frozen": table(6, "better", arm="lesion")}, gains, {}, NO_ATTENTION, False)
+    titles = [sentence.partition("**")[2].partition("**")[0] for sentence in sentences]
+    assert titles == ["What was there to gain", "What the unit gained of it", "What a bump in the middle gains"]
