@@ -99,11 +99,21 @@ def page(browser, lab):
     page = browser.new_page(viewport={"width": 1400, "height": 1800})
     page.set_default_timeout(PATIENCE)
     page.goto(lab)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    run_all_cells(page)
     page.get_by_text(f"{SMOKE} predicts").first.wait_for()
     yield page
     page.close()
+
+
+def run_all_cells(page):
+    item = page.get_by_text("Run All Cells", exact=True)
+    for _ in range(PATIENCE // 1000):  # a menu that is opened while JupyterLab still starts may close again
+        if item.is_visible():
+            return item.click()
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.wait_for_timeout(1000)
+    raise AssertionError("JupyterLab does not open its menu Run")
 
 
 def choose(page, menu, name):
