@@ -33,10 +33,11 @@ has_this_study() {  # PYTHON: not that of another checkout, from which .venv/ wa
 }
 
 # A photo of a phone, as one message, is larger than the 10 MB that Jupyter's server takes: explore.ipynb wants more.
-let_photos_through() {  # PREFIX of an environment
-    local folder="$1/etc/jupyter/jupyter_server_config.d"
-    mkdir -p "$folder"
-    echo '{"ServerApp": {"tornado_settings": {"websocket_max_message_size": 1000000000}}}' >"$folder/soft_attention.json"
+let_photos_through() {  # PREFIX of an environment; settings that are there already stay
+    local settings="$1/etc/jupyter/jupyter_server_config.json"
+    [ ! -e "$settings" ] || return 0
+    mkdir -p "${settings%/*}"
+    echo '{"ServerApp": {"tornado_settings": {"websocket_max_message_size": 1000000000}}}' >"$settings"
 }
 
 set_up_environment() {

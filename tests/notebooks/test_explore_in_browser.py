@@ -108,11 +108,12 @@ def page(browser, lab):
 
 
 def run_all_cells(page):
-    for _ in range(30):  # a menu that is opened while JupyterLab still starts may close again
+    item = page.get_by_text("Run All Cells", exact=True)
+    for _ in range(PATIENCE // 1000):  # a menu that is opened while JupyterLab still starts may close again
+        if item.is_visible():
+            return item.click()
         page.get_by_role("menuitem", name="Run", exact=True).click()
-        with contextlib.suppress(TimeoutError):
-            return page.get_by_text("Run All Cells", exact=True).click(timeout=5000)
-        page.keyboard.press("Escape")
+        page.wait_for_timeout(1000)
     raise AssertionError("JupyterLab does not open its menu Run")
 
 
