@@ -12,7 +12,6 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import TimeoutError
 
 from soft_attention import build_network, paths
 from soft_attention.study.config import Study
