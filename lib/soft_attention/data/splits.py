@@ -21,7 +21,7 @@ from soft_attention.errors import StudyError, WrongValue, known
 from soft_attention.vocabulary import PROTOCOLS
 
 SUBSETS = ("train", "validation", "test")
-LARGE = 2000  # images
+LARGE = 2000  # images: a table of so many is divided once, and its folds are kept on disk
 
 
 def make_split(

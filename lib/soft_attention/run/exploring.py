@@ -24,7 +24,6 @@ from soft_attention.data.images import (
 )
 from soft_attention.data.splits import make_split
 from soft_attention.errors import StudyError
-from soft_attention.files import read_json
 from soft_attention.model.networks import FEATURES, attention_maps
 from soft_attention.run import record, training
 from soft_attention.run.gradcam import grad_cam
@@ -145,7 +144,7 @@ def _network(folder: Path) -> Path:
 
 @lru_cache(maxsize=1)
 def _open(name: str, folder: Path, changed: int) -> Opened:
-    run = Run.check(read_json(folder / "params.json"), str(folder / "params.json"))
+    run = Run.read(folder / "params.json")
     if not ARMS[run.arm].maps:
         with_maps = " or ".join(arm for arm, facts in ARMS.items() if facts.maps)
         raise StudyError(f"{name} has no attention to look at: choose a run of the arm {with_maps}")
