@@ -14,8 +14,8 @@ def energies():
     masks = np.zeros((4, 8, 8))
     for image, size in enumerate((2, 3, 4, 5)):
         masks[image, :size, :size] = 1
-    ways = {"attention": masks, "centred Gaussian": np.ones((4, 8, 8)), "Grad-CAM": masks}
-    return attention_tables.energy_table(rows, saliency.compare(ways, masks))
+    kinds = {"attention": masks, "centred Gaussian": np.ones((4, 8, 8)), "Grad-CAM": masks}
+    return attention_tables.energy_table(rows, saliency.compare(kinds, masks))
 
 
 def test_the_energies_stand_beside_their_images(energies):
@@ -44,23 +44,25 @@ def test_lift_by_class_and_size_takes_every_image_once(energies, tmp_path):
     assert whole["rank_unit"] == 0.1 and np.isnan(whole["rank_network"])
 
 
-def test_overlap_with_the_lesion_is_a_mean_over_runs_of_the_ways_that_have_one():
+def test_overlap_with_the_lesion_is_a_mean_over_runs_of_the_kinds_that_have_one():
     place = dict.fromkeys(attention_tables.PLACE, "x")
     curve = {f"iou_{quantile}": 0.1 for quantile in saliency.QUANTILES}
-    ways = [{"map": "attention"} | curve, {"map": "attention"} | curve | {"iou_0.9": 0.3}, {"map": "chance"}]
-    (row,) = attention_tables.iou_table(pd.DataFrame([place | way for way in ways])).to_dict(orient="records")
+    kinds = [{"map": "attention"} | curve, {"map": "attention"} | curve | {"iou_0.9": 0.3}, {"map": "chance"}]
+    (row,) = attention_tables.iou_table(pd.DataFrame([place | kind for kind in kinds])).to_dict(orient="records")
     assert row == place | {"map": "attention"} | {
         str(q): pytest.approx(0.2 if q == 0.9 else 0.1) for q in saliency.QUANTILES
     }
     assert attention_tables.iou_table(pd.DataFrame()).empty
 
 
-def test_insertion_and_deletion_of_all_ways_stand_on_the_same_runs():
+def test_insertion_and_deletion_of_all_kinds_stand_on_the_same_runs():
     place = dict.fromkeys(attention_tables.PLACE, "x")
     whole = [{"map": "attention", "insertion": 0.6}, {"map": "Grad-CAM", "insertion": 0.5}]
     part = [{"map": "attention", "insertion": 0.9}, {"map": "Grad-CAM"}]
     rows = [
-        place | way | {"folder": name, "deletion": 0.1} for name, ways in (("a", whole), ("b", part)) for way in ways
+        place | kind | {"folder": name, "deletion": 0.1}
+        for name, kinds in (("a", whole), ("b", part))
+        for kind in kinds
     ]
     table = attention_tables.means_table(pd.DataFrame(rows)).set_index("map")
     assert table["insertion"].to_dict() == {"attention": 0.6, "Grad-CAM": 0.5}

@@ -1,4 +1,4 @@
-"""The attention of a run: ways to look, random weights, insertion and deletion."""
+"""The attention of a run: kinds of map, random weights, insertion and deletion."""
 
 import numpy as np
 import pandas as pd
@@ -25,11 +25,11 @@ def images():
 
 def test_every_way_gives_a_map_for_every_image(networks, images):
     rows = np.array([8, 0, 3])
-    heads, ways = maps.ways_to_look(*networks, Inputs(images), rows, seed=1)
-    assert heads.shape == (3, 16, 4, 4) and {maps.shape for maps in ways.values()} == {(3, 4, 4)}
+    heads, kinds = maps.saliency_maps(*networks, Inputs(images), rows, seed=1)
+    assert heads.shape == (3, 16, 4, 4) and {maps.shape for maps in kinds.values()} == {(3, 4, 4)}
     assert heads == pytest.approx(attention_maps(networks[0], images[rows]), abs=1e-5)
-    assert ways["attention"] == pytest.approx(heads.sum(axis=1))
-    assert not np.allclose(ways["attention"], ways["randomised unit"])
+    assert kinds["attention"] == pytest.approx(heads.sum(axis=1))
+    assert not np.allclose(kinds["attention"], kinds["randomised unit"])
 
 
 def test_kept_features_give_the_same_maps_as_images(networks, images):
@@ -38,11 +38,11 @@ def test_kept_features_give_the_same_maps_as_images(networks, images):
     kept = np.stack([np.asarray(trunk(images))] * 2, axis=1)
     rows = np.arange(9)
     by_images, by_features = (
-        maps.ways_to_look(*networks, inputs, rows, seed=1) for inputs in (Inputs(images), Inputs(kept))
+        maps.saliency_maps(*networks, inputs, rows, seed=1) for inputs in (Inputs(images), Inputs(kept))
     )
     assert by_images[0] == pytest.approx(by_features[0], abs=1e-5)
-    for name, way in by_images[1].items():
-        assert way == pytest.approx(by_features[1][name], abs=1e-4), name
+    for name, kind in by_images[1].items():
+        assert kind == pytest.approx(by_features[1][name], abs=1e-4), name
 
 
 def test_shuffled_weights_are_the_same_numbers_elsewhere_and_come_back(networks):
@@ -55,11 +55,11 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere_and_come_back(networks)
 
 
 def test_randomisation_and_perturbations_have_their_entries(networks, images):
-    _, ways = maps.ways_to_look(*networks, Inputs(images), np.arange(9))
-    changed = maps.randomisation(networks[0], images[:4], ways)
+    _, kinds = maps.saliency_maps(*networks, Inputs(images), np.arange(9))
+    changed = maps.randomisation(networks[0], images[:4], kinds)
     assert set(changed) == {"unit", "network"} and all(-1 <= value <= 1 for value in changed.values())
-    found = maps.perturbations(networks[0], images[:2], {name: way[:2] for name, way in ways.items()})
-    assert set(found) == set(ways) - {"uniform"} | {"chance"}
+    found = maps.perturbations(networks[0], images[:2], {name: kind[:2] for name, kind in kinds.items()})
+    assert set(found) == set(kinds) - {"uniform"} | {"chance"}
     assert all(0 <= value <= 1 for scores in found.values() for value in scores.values())
 
 

@@ -57,9 +57,9 @@ def test_a_prediction_that_does_not_depend_on_the_image_stays(images):
 
 
 def test_every_way_has_its_own_curve(images):
-    classes, ways = np.array([1, 1]), {"right": quarter(0, 0), "wrong": quarter(1, 1)}
-    found = perturbation.areas_under_curves(predict, images, perturbation.painted_over(images), ways, classes)
-    for name, maps in ways.items():
+    classes, kinds = np.array([1, 1]), {"right": quarter(0, 0), "wrong": quarter(1, 1)}
+    found = perturbation.areas_under_curves(predict, images, perturbation.painted_over(images), kinds, classes)
+    for name, maps in kinds.items():
         np.testing.assert_array_equal(found[name], deletion(predict, images, maps, classes))
 
 

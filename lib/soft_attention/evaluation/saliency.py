@@ -11,7 +11,7 @@ import pandas as pd
 import scipy  # its parts are loaded when they are first used: most tables need none
 from tqdm.auto import tqdm
 
-ATTENTION, GAUSSIAN, UNIFORM = "attention", "centred Gaussian", "uniform"  # ways to look at an image
+ATTENTION, GAUSSIAN, UNIFORM = "attention", "centred Gaussian", "uniform"  # kinds of map
 SCORES = ("area", "energy", "pointing", "iou", "entropy", "effective_cells")
 QUANTILES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
@@ -214,21 +214,23 @@ def score_maps(maps: np.ndarray, masks: np.ndarray, batch_size: int = 128) -> pd
     return pd.concat(parts, ignore_index=True)
 
 
-def iou_curves(ways: Mapping[str, np.ndarray], masks: np.ndarray, batch_size: int = 256) -> dict[str, dict[str, float]]:
-    """For each way to look the mean `iou_curve`: quantile -> IoU; empty with no images."""
+def iou_curves(
+    kinds: Mapping[str, np.ndarray], masks: np.ndarray, batch_size: int = 256
+) -> dict[str, dict[str, float]]:
+    """For each kind of map the mean `iou_curve`: quantile -> IoU; empty with no images."""
     found = {}
-    for name, maps in ways.items() if len(masks) else ():
+    for name, maps in kinds.items() if len(masks) else ():
         batches = (slice(start, start + batch_size) for start in range(0, len(masks), batch_size))
         curves = [iou_curve(resize_maps(maps[rows], masks.shape[1:]), masks[rows]) for rows in batches]
         found[name] = dict(zip(map(str, QUANTILES), np.concatenate(curves).mean(axis=0).tolist(), strict=True))
     return found
 
 
-def compare(ways: Mapping[str, np.ndarray], masks: np.ndarray) -> pd.DataFrame:
-    """`score_maps` of several ways to look at the same images, one below the other, named in the column `map`.
+def compare(kinds: Mapping[str, np.ndarray], masks: np.ndarray) -> pd.DataFrame:
+    """`score_maps` of several kinds of map of the same images, one below the other, named in the column `map`.
 
     With no images the table is empty and has its columns.
     """
     if not len(masks):
         return pd.DataFrame(columns=[*SCORES, "map"])
-    return pd.concat([score_maps(maps, masks).assign(map=name) for name, maps in ways.items()], ignore_index=True)
+    return pd.concat([score_maps(maps, masks).assign(map=name) for name, maps in kinds.items()], ignore_index=True)

@@ -52,7 +52,7 @@ class Difference:
         return max(self.p_above(-margin), self.p_below(margin))
 
     def detectable(self, power: float = 0.8, level: float = 0.95) -> float:
-        """The true difference that an interval of this width tells from 0 with probability `power`, uncorrected.
+        """The smallest true difference for which such an interval excludes 0 with probability `power`, uncorrected.
 
         Half the width of the interval that decides, and as much again as an estimate may fall short by chance.
         """

@@ -14,9 +14,9 @@ PLACE = ["part", "dataset", "protocol", "backbone", "arm"]
 
 
 def energy_table(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per image: image_id, lesion_id, label, area, and the energy of each way to look.
+    """One row per image: image_id, lesion_id, label, area, and the energy of each kind of map.
 
-    `scores` is as from `saliency.compare`, every way over the same images as `rows`.
+    `scores` is as from `saliency.compare`, every kind over the same images as `rows`.
     """
     wide = {name: part["energy"].to_numpy(np.float32) for name, part in scores.groupby("map", sort=False)}
     area = scores["area"].to_numpy(np.float32)[: len(rows)]
@@ -24,14 +24,14 @@ def energy_table(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return facts.assign(area=area, **wide)
 
 
-def lift_over_gaussian(energies: pd.DataFrame, way: str = ATTENTION) -> dict[str, Any]:
-    """A way's energy less that of the centred Gaussian, image by image: mean, low, high, and the number of lesions.
+def lift_over_gaussian(energies: pd.DataFrame, kind: str = ATTENTION) -> dict[str, Any]:
+    """The energy of a kind of map less the centred Gaussian's, image by image: mean, low, high, number of lesions.
 
     With a column `seed` the interval is for other lesions and other trainings, without one it is for other lesions; of
     one lesion there is none, and low and high are None.
     """
     table = energies[["image_id", "lesion_id"]].assign(seed=energies.get("seed", 0))
-    table["lift"] = energies[way] - energies[GAUSSIAN]
+    table["lift"] = energies[kind] - energies[GAUSSIAN]
     lesions = int(table["lesion_id"].nunique())
     if lesions < 2:
         return {"mean": float(table["lift"].mean()), "low": None, "high": None, "lesions": lesions}
@@ -47,14 +47,14 @@ def extreme_rows(energies: pd.DataFrame) -> np.ndarray:
 
 
 def means_table(attention: pd.DataFrame) -> pd.DataFrame:
-    """Mean scores of each way to look, over images and runs, from `load.load_attention`.
+    """Mean scores of each kind of map, over images and runs, from `load.load_attention`.
 
     Insertion and deletion are measured on `perturbed_images` of each run; `chance` takes their places in random order.
-    They are means over `perturbed_runs`, the runs in which the most ways have them: the ways stand on the same runs.
+    They are means over `perturbed_runs`, the runs in which the most kinds have them: all kinds stand on the same runs.
     """
-    ways = attention.groupby("folder")["insertion"].transform("count")
-    most = ways.groupby([attention[name] for name in PLACE]).transform("max")
-    attention = attention.assign(**attention[["insertion", "deletion"]].where(ways == most))
+    kinds = attention.groupby("folder")["insertion"].transform("count")
+    most = kinds.groupby([attention[name] for name in PLACE]).transform("max")
+    attention = attention.assign(**attention[["insertion", "deletion"]].where(kinds == most))
     groups = attention.groupby([*PLACE, "map"], sort=False)
     numbers = ["energy", "pointing", "iou", "entropy", "effective_cells", "head_correlation"]
     numbers += ["perturbed_images", "insertion", "deletion"]
@@ -65,7 +65,7 @@ def means_table(attention: pd.DataFrame) -> pd.DataFrame:
 
 
 def iou_table(attention: pd.DataFrame) -> pd.DataFrame:
-    """The overlap of each way to look with the lesion, the map cut at quantiles of its own pixels; means over runs.
+    """The overlap of each kind of map with the lesion, the map cut at quantiles of its own pixels; means over runs.
 
     Columns: the place, map, and one for each of `saliency.QUANTILES`; empty where no image has a mask.
     """
@@ -78,9 +78,9 @@ def iou_table(attention: pd.DataFrame) -> pd.DataFrame:
 def lift_table(attention: pd.DataFrame) -> pd.DataFrame:
     """By arm the energy that attention and Grad-CAM have above the centred Gaussian.
 
-    Columns: the place, runs, seeds, images, lesions; for each way the mean `lift`, low and high, in shares of the map's
-    weight, the interval over lesions and trainings, or with one seed over lesions; rank_unit and rank_network, the mean
-    rank correlation of the attention with that of random weights.
+    Columns: the place, runs, seeds, images, lesions; for each of the two the mean `lift`, low and high, in shares
+    of the map's weight, the interval over lesions and trainings, or with one seed over lesions; rank_unit and
+    rank_network, the mean rank correlation of the attention with that of random weights.
     """
     rows = []
     for place, runs, energies in _arms(attention):
@@ -117,6 +117,6 @@ def _arms(attention: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFram
             yield dict(zip(PLACE, place, strict=True)), runs, energies
 
 
-def _lift(energies: pd.DataFrame, way: str, name: str) -> dict[str, float]:
-    found = lift_over_gaussian(energies, way)
+def _lift(energies: pd.DataFrame, kind: str, name: str) -> dict[str, float]:
+    found = lift_over_gaussian(energies, kind)
     return {f"{name}_lift": found["mean"], f"{name}_lift_low": found["low"], f"{name}_lift_high": found["high"]}

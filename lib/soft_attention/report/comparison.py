@@ -271,7 +271,7 @@ def gamma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """How well melanoma is told from the rest: its AUC, means over the runs, and what an arm gains over the baseline.
+    """Melanoma against all other classes: its AUC, means over the runs, and what an arm gains over the baseline.
 
     Columns: part, backbone, arm, auc; gain with low and high, for other lesions and other trainings; of how many seeds,
     and in how many the gain is above 0. Without a class of melanoma, or without a baseline, there are no rows.

@@ -16,7 +16,7 @@ from soft_attention.vocabulary import ARMS, BACKBONES
 
 MAP_COLOURS = "magma"
 TIMES_UNIFORM = 4.0  # top of the colour scale of attention: four times the weight of a uniform map
-WAY_COLOURS = {
+KIND_COLOURS = {
     "attention": "#c8553d",
     "Grad-CAM": "#4c6a92",
     "Grad-CAM of the baseline": "#9db4cc",
@@ -183,7 +183,7 @@ def mean_maps(maps: Mapping[str, np.ndarray], title: str, columns: int = 6) -> F
 
 
 def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) -> Figure:
-    """One score per image for each way to look (column `map`), as boxes."""
+    """One score per image for each kind of map (column `map`), as boxes."""
     order = list(dict.fromkeys(scores["map"]))
     figure, axes = plt.subplots(figsize=(7, 0.5 * len(order) + 1.2))
     sns.boxplot(scores, x=metric, y="map", order=order, ax=axes, color="#c9d3e0", width=0.6, fliersize=2)
@@ -192,7 +192,7 @@ def attention_scores(scores: pd.DataFrame, metric: str, label: str, title: str) 
 
 
 def iou_plot(curves: pd.DataFrame, title: str) -> Figure:
-    """How far the highest places of a map are the lesion: a panel per part, backbone and arm, a line per way to look.
+    """How far the highest places of a map are the lesion: a panel per part, backbone and arm, a line per kind of map.
 
     `curves`: from `attention_tables.iou_table`.
     """
@@ -200,10 +200,10 @@ def iou_plot(curves: pd.DataFrame, title: str) -> Figure:
     kept = [name for name in curves if name.startswith("0.")]
     shares = [100 * (1 - float(quantile)) for quantile in kept]
     figure, panels = _panels(arms, (2.4, 2.3), title, sharey=True)
-    for axes, ways in zip(panels, arms.values(), strict=True):
-        for way in ways.itertuples():
-            line = {"color": WAY_COLOURS.get(way.map, "0.5"), "linewidth": 2.2 if way.map == "attention" else 1.2}
-            axes.plot(shares, ways.loc[way.Index, kept], marker=".", label=way.map, **line)
+    for axes, kinds in zip(panels, arms.values(), strict=True):
+        for kind in kinds.itertuples():
+            line = {"color": KIND_COLOURS.get(kind.map, "0.5"), "linewidth": 2.2 if kind.map == "attention" else 1.2}
+            axes.plot(shares, kinds.loc[kind.Index, kept], marker=".", label=kind.map, **line)
         axes.set_ylim(0, None)
     figure.supxlabel("highest pixels of the map that count (%)", fontsize=10)
     figure.supylabel("mean IoU with the lesion", fontsize=10)

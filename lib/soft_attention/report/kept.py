@@ -56,7 +56,7 @@ SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
     "external": Table("ISIC 2018 Task 3 test set, means over the runs", "report.comparison.external_table"),
     "external-comparisons": Table("Differences on the outside test set", "report.comparison.answers"),
     "melanoma": Table(
-        "Melanoma told from the rest: AUC, and what an arm gains over the baseline", "report.comparison.melanoma_table"
+        "Melanoma against all other classes: AUC, and the gain over the baseline", "report.comparison.melanoma_table"
     ),
     "subgroups": Table("Scores and gains by group of patients, in points", "report.subgroups.subgroups_table", 2, 1),
     "per-class": Table("Precision, recall and AUC of each class", "report.tables.per_class_table"),

@@ -90,7 +90,7 @@ def load_losses(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def load_attention(plan: Study) -> pd.DataFrame:
-    """One row per run and way to look (column `map`) with the mean scores against lesion masks; may be empty.
+    """One row per run and kind of map (column `map`) with the mean scores against lesion masks; may be empty.
 
     The runs are those of the study's file, in its order.
 

@@ -135,13 +135,13 @@ def _decided_lines(tables: Tables, plan: Study) -> Iterator[str]:
 
 
 def _melanoma_lines(parts: Tables) -> Iterator[str]:
-    """A table of how much better melanoma is told from the rest than by the baseline; nothing without such a class."""
+    """A table of the AUC of melanoma, in points above the baseline; nothing without such a class."""
     gains = comparison.melanoma_table(parts).set_index(["part", "arm"])
     arms = [arm for arm in ("released", "paper", "control") if arm in gains.index.get_level_values("arm")]
     if not arms:
         return
-    yield "Melanoma told from the rest: points of AUC above the baseline, with the 95 % interval, and in how many seeds"
-    yield "the gain is above 0:"
+    yield "Melanoma against all other classes: points of AUC above the baseline, with the 95 % interval, and in"
+    yield "how many seeds the gain is above 0:"
     yield ""
     rows = [
         [f"`{part}`", *(_gain(gains.loc[part, arm]) if (part, arm) in gains.index else "not run" for arm in arms)]
@@ -179,16 +179,16 @@ def _attention_lines(attention: pd.DataFrame, scales: pd.DataFrame) -> list[str]
     """A table of the energy inside the lesion of each arm's attention, beside what it must beat; empty without runs."""
     if attention.empty:
         return []
-    ways = ["attention", "uniform", "randomised unit", "centred Gaussian"]
+    kinds = ["attention", "uniform", "randomised unit", "centred Gaussian"]
     rows = []
     energy = attention.pivot_table("energy", ["part", "arm"], "map")
     silent = set(scales[scales["at_most_0"] == scales["runs"]]["part"])
     for row in attention_tables.lift_table(attention).itertuples():
-        shares = energy.loc[(row.part, row.arm), ways]
+        shares = energy.loc[(row.part, row.arm), kinds]
         lift = styling.interval(row.attention_lift, row.attention_lift_low, row.attention_lift_high, 3)
         arm = row.arm + ", silent" * (row.arm == "paper" and row.part in silent)
         rows.append([f"`{row.part}`", arm, f"{row.images:,}", *(f"{share:.3f}" for share in shares), lift])
-    return styling.markdown([PLACE, "arm", "images", *ways, "attention - Gaussian"], rows)
+    return styling.markdown([PLACE, "arm", "images", *kinds, "attention - Gaussian"], rows)
 
 
 def _scale(part: pd.DataFrame) -> str:

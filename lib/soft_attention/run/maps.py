@@ -1,4 +1,4 @@
-"""The attention of one run, beside other ways to look at the same images and with randomised weights."""
+"""The attention of one run, beside other maps of the same images and with randomised weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,39 +27,39 @@ def measured_subset(split: pd.DataFrame, with_mask: np.ndarray) -> str:
     return "validation" if (masked == "validation").any() and not (masked == "test").any() else "test"
 
 
-def ways_to_look(
+def saliency_maps(
     network: keras.Model, baseline: keras.Model, inputs: Inputs, rows: np.ndarray, seed: int = 0
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """What a network attends to, and five other ways to look at the same images.
+    """The attention of a network, and five other kinds of map of the same images.
 
     Args:
         network: of an arm with attention.
         baseline: the network of the arm `baseline`, same backbone, seed and fold.
         inputs: as from `open_inputs`.
-        rows: the N rows of `inputs` to look at.
+        rows: the N rows of `inputs` to make maps of.
         seed: of the randomised unit.
 
     Returns:
-        The maps of the heads, `(N, K, H, W)`, and by name the maps `(N, H, W)`: `attention` (the sum of the heads),
+        The maps of the heads, `(N, K, H, W)`, and by kind the maps `(N, H, W)`: `attention` (the sum of the heads),
         `Grad-CAM` of the same network, `Grad-CAM of the baseline`, `randomised unit` (the same features, the unit's
         weights drawn anew), `centred Gaussian` and `uniform`.
     """
     unit = attention_unit(network)
     other = randomised(unit, seed)
-    heads, ways = [], {ATTENTION: [], "Grad-CAM": [], "Grad-CAM of the baseline": [], "randomised unit": []}
-    for start in tqdm(range(0, len(rows), BATCH), "Looking at images", unit="batch"):
+    heads, kinds = [], {ATTENTION: [], "Grad-CAM": [], "Grad-CAM of the baseline": [], "randomised unit": []}
+    for start in tqdm(range(0, len(rows), BATCH), "Computing maps", unit="batch"):
         batch = rows[start : start + BATCH]
         own, plain = _features(network, inputs, batch), _features(baseline, inputs, batch)
         heads.append(maps_of_features(unit, own))
-        ways[ATTENTION].append(heads[-1].sum(axis=1))
-        ways["Grad-CAM"].append(_cam(network, own))
-        ways["Grad-CAM of the baseline"].append(_cam(baseline, plain))
-        ways["randomised unit"].append(maps_of_features(other, own).sum(axis=1))
-    ways = {name: np.concatenate(parts) for name, parts in ways.items()}
-    shape = ways[ATTENTION].shape
-    ways[GAUSSIAN] = np.broadcast_to(saliency.centred_gaussian(shape[1:]), shape)
-    ways[UNIFORM] = np.broadcast_to(saliency.uniform_map(shape[1:]), shape)
-    return np.concatenate(heads), ways
+        kinds[ATTENTION].append(heads[-1].sum(axis=1))
+        kinds["Grad-CAM"].append(_cam(network, own))
+        kinds["Grad-CAM of the baseline"].append(_cam(baseline, plain))
+        kinds["randomised unit"].append(maps_of_features(other, own).sum(axis=1))
+    kinds = {name: np.concatenate(parts) for name, parts in kinds.items()}
+    shape = kinds[ATTENTION].shape
+    kinds[GAUSSIAN] = np.broadcast_to(saliency.centred_gaussian(shape[1:]), shape)
+    kinds[UNIFORM] = np.broadcast_to(saliency.uniform_map(shape[1:]), shape)
+    return np.concatenate(heads), kinds
 
 
 def randomised(unit: Unit, seed: int) -> Unit:
@@ -70,18 +70,18 @@ def randomised(unit: Unit, seed: int) -> Unit:
     return other
 
 
-def randomisation(network: keras.Model, images: np.ndarray, ways: dict[str, np.ndarray]) -> dict[str, float | None]:
+def randomisation(network: keras.Model, images: np.ndarray, kinds: dict[str, np.ndarray]) -> dict[str, float | None]:
     """Mean rank correlation of the attention with that of random weights (Adebayo et al. 2018).
 
     `unit`: the unit's weights drawn anew, over all images. `network`: the weights of every layer shuffled within it,
-    which keeps their size, over `images` `(n, S, S, 3)`, the first n of those that `ways` looks at. None where a map
-    is constant everywhere.
+    which keeps their size, over `images` `(n, S, S, 3)`, the first n of those in `kinds`. None where a map is constant
+    everywhere.
     """
-    attention = ways[ATTENTION]
+    attention = kinds[ATTENTION]
     with shuffled_weights(network):
         maps = maps_of_features(attention_unit(network), _features_of_images(network, images)).sum(axis=1)
     return {
-        "unit": known_mean(saliency.rank_correlation(attention, ways["randomised unit"])),
+        "unit": known_mean(saliency.rank_correlation(attention, kinds["randomised unit"])),
         "network": known_mean(saliency.rank_correlation(attention[: len(images)], maps)),
     }
 
@@ -97,10 +97,12 @@ def shuffled_weights(network: keras.Model, seed: int = 0) -> Iterator[None]:
         network.set_weights(weights)
 
 
-def perturbations(network: keras.Model, images: np.ndarray, ways: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """Insertion and deletion of `images` `(n, S, S, 3)` by each way's maps `(n, H, W)` and by chance, means."""
-    compared = {name: maps for name, maps in ways.items() if name != UNIFORM}  # it ranks no place above another
-    compared["chance"] = perturbation.random_maps(len(images), ways[ATTENTION].shape[1:])
+def perturbations(
+    network: keras.Model, images: np.ndarray, kinds: dict[str, np.ndarray]
+) -> dict[str, dict[str, float]]:
+    """Insertion and deletion of `images` `(n, S, S, 3)` by the maps `(n, H, W)` of each kind and by chance, means."""
+    compared = {name: maps for name, maps in kinds.items() if name != UNIFORM}  # it ranks no place above another
+    compared["chance"] = perturbation.random_maps(len(images), kinds[ATTENTION].shape[1:])
 
     def predict(changed: np.ndarray) -> np.ndarray:
         return features.divide(network)[1].predict(_features_of_images(network, changed), BATCH, verbose=0)

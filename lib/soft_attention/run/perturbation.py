@@ -29,7 +29,7 @@ def areas_under_curves(
     predict: Callable,
     first: np.ndarray,
     last: np.ndarray,
-    ways: Mapping[str, np.ndarray],
+    kinds: Mapping[str, np.ndarray],
     classes: np.ndarray,
     steps: int = STEPS,
 ) -> dict[str, np.ndarray]:
@@ -39,7 +39,7 @@ def areas_under_curves(
         predict: uint8 images `(n, S, S, 3)` -> class probabilities `(n, classes)`.
         first, last: uint8 `(N, S, S, 3)`; for deletion the images and `painted_over`, for insertion `blurred` and the
             images.
-        ways: by name the maps `(N, H, W)` of each way to look, any grid.
+        kinds: by name the maps `(N, H, W)` of each kind, any grid.
         classes: `(N,)`, the class whose probability is followed: the one predicted for the whole image.
         steps: how many equal shares of the pixels are changed, one after the other.
 
@@ -54,7 +54,7 @@ def areas_under_curves(
 
     start, end = followed(first), followed(last)  # the same for every map
     areas = {}
-    for name, maps in ways.items():
+    for name, maps in kinds.items():
         rank = _ranks(maps, first.shape[1:3])
         between = np.concatenate([np.where(rank < step / steps, last, first) for step in range(1, steps)])
         areas[name] = np.trapezoid(np.concatenate([start, followed(between), end]), dx=1 / steps, axis=0)
