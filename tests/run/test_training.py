@@ -82,6 +82,13 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_the_same(
     np.testing.assert_allclose(training.predict(network, Inputs(images), np.arange(30)), predictions, atol=1e-5)
 
 
+def test_a_long_epoch_says_where_it_stands(run, images, split, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "LONG", 0)
+    train(run.model_copy(update={"epochs": 1}), images, split, tmp_path / "run")
+    said = [line for line in capsys.readouterr().out.splitlines() if "step" in line]
+    assert [line.split(", loss")[0] for line in said] == [f"» epoch 1: step {step} of 2" for step in (1, 2)]
+
+
 def test_only_the_last_state_and_the_best_weights_are_kept(run, whole):
     _, history, folder = whole
     best = training.best_epoch(history, run.selection, "validation")

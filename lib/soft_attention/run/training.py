@@ -25,6 +25,8 @@ from soft_attention.run.optimizer import adam
 from soft_attention.study.config import Run
 from soft_attention.study.folder import read_history
 
+LONG = 60  # seconds of an epoch after which it says where it stands, again and again
+
 
 def prepare_backend(seed: int) -> None:
     """Seed Python, NumPy and Keras, and ask the backend for deterministic operations.
@@ -202,7 +204,7 @@ def _epoch(run: Run, trainer, trained, batches: Batches, inputs, checks, epoch: 
     start = time.perf_counter()
     _seed_dropout(trained, run.seed, epoch)
     fit = trainer.fit(
-        batches, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, callbacks=[batches.follow()], verbose=0
+        batches, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, callbacks=[batches.follow(), _Steps()], verbose=0
     )
     row = {"epoch": epoch, "loss": fit.history["loss"][0]}
     for subset, (rows, labels) in checks.items():
@@ -215,6 +217,18 @@ def _epoch(run: Run, trainer, trained, batches: Batches, inputs, checks, epoch: 
                 f"{run.learning_rate:g}) or set precision to float32 (now {run.precision}); epochs before it are kept"
             )
     return row | {"seconds": time.perf_counter() - start}
+
+
+class _Steps(keras.callbacks.Callback):
+    """Says once in `LONG` seconds which step of an epoch was made."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.said = epoch + 1, time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if time.monotonic() - self.said >= LONG:
+            self.said = time.monotonic()
+            say(f"epoch {self.epoch}: step {batch + 1} of {self.params['steps']}, loss {logs['loss']:.3f}")
 
 
 def _predict(reader: keras.Model, inputs: Inputs, rows: np.ndarray, batch_size: int = 64) -> np.ndarray:
