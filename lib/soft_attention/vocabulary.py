@@ -62,7 +62,7 @@ ARMS = {
     ),
     "centre": Arm(
         "centred Gaussian",
-        "the frame of the unit, a bump in the middle of each image",
+        "the frame of the unit, a fixed Gaussian in the middle of each image",
         "#e0a458",
         f"{_UNITS}:CentreMap",
     ),

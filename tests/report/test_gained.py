@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from soft_attention.report import figures, gained
-from soft_attention.study.config import Analysis
+from soft_attention.study.config import Analysis, Study
 
 PAIRS = [("lesion", "baseline"), ("centre", "baseline"), ("released", "baseline"), ("released", "uniform")]
 ASKED = Analysis(comparisons=[*PAIRS, ("released", "centre"), ("lesion", "centre")], draws=100)
@@ -56,24 +56,27 @@ def test_the_headline_says_what_the_verdicts_allow():
     frozen = [answer(*pair, points) for pair, points in zip(ASKED.comparisons, (6, 5, 1.5, 0.5, -3.5, 1), strict=True)]
     tuned = [answer("lesion", "baseline", 0.2, verdict="equivalent"), answer("centre", "baseline", 0.5, seeds=1)]
     answers = {"frozen": pd.DataFrame(frozen), "fine_tuned": pd.DataFrame(tuned)}
-    to_gain, gain, bump, absent, interim = gained.headline(
-        answers, ASKED, ["frozen", "fine_tuned", "off_centre"], ["fine_tuned 3 of 9"]
+    study = Study.load("ceiling").model_copy(update={"analysis": ASKED})
+    to_gain, gain, gaussian, trained, absent, interim = gained.headline(
+        answers, study, ["frozen", "fine_tuned", "off_centre"], ["fine_tuned 3 of 9"]
     )
     assert to_gain == (
-        "**What was there to gain** (points of balanced accuracy). An oracle, told where the lesion is as no real "
-        "system is, gains +6.0 (+5.0 to +7.0) in `frozen`, for these training images changes nothing that counts, "
-        "+0.2 (-0.8 to +1.2), in `fine_tuned`; a fixed bump in the middle of every image, without a parameter, gains "
-        "+5.0 (+4.0 to +6.0) in `frozen`, is not shown to gain or lose, +0.5 (-0.5 to +1.5), in `fine_tuned` (one "
-        "training each)."
+        "**What there was to gain** (points of balanced accuracy). An oracle, which is told where the lesion is as no "
+        "real system is, gains +6.0 (+5.0 to +7.0) in `frozen`, for these training images changes nothing that counts, "
+        "+0.2 (-0.8 to +1.2), in `fine_tuned`; a fixed Gaussian in the middle of every image, without a parameter, "
+        "gains +5.0 (+4.0 to +6.0) in `frozen`, is not shown to gain or lose, +0.5 (-0.5 to +1.5), in `fine_tuned` "
+        "(one training each)."
     )
     assert absent == "**Not measured yet:** `off_centre`."
+    assert trained.startswith("**What was trained.** `frozen`: only the unit and the last layer")
+    assert "`fine_tuned`: the whole network is trained" in trained
     assert interim == "**Not finished, so these verdicts may change:** fine_tuned 3 of 9 runs."
     assert "every place weighted alike, it is not shown to gain or lose, +0.5 (-0.5 to +1.5), in `frozen`" in gain
-    assert "against that bump, is worse, -3.5 (-4.5 to -2.5), in `frozen`" in bump
+    assert "against that Gaussian, is worse, -3.5 (-4.5 to -2.5), in `frozen`" in gaussian
 
 
 def test_a_study_that_has_not_run_claims_nothing():
-    sentences = gained.headline({}, ASKED, ["frozen"])
-    assert sentences.pop() == "**Not measured yet:** `frozen`." and len(sentences) == 3
+    *sentences, absent = gained.headline({}, Study.load("ceiling"), ["frozen"])
+    assert absent == "**Not measured yet:** `frozen`." and len(sentences) == 3
     for sentence in sentences:
         assert sentence.count("has not been measured in `frozen`") == 2 and "gains +" not in sentence

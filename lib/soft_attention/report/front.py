@@ -40,7 +40,7 @@ def answer(
     attention: pd.DataFrame,
     generated: bool,
 ) -> list[str]:
-    """The answer in at most three sentences of Markdown, made from the results of this study.
+    """The answer in three sentences of Markdown at most, and of which parts; all made from the results of this study.
 
     Args:
         answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
@@ -49,7 +49,7 @@ def answer(
         generated: the images are.
     """
     if names := with_oracle(gains):
-        return gained.headline(answers, plan.analysis, names)
+        return gained.headline(answers, plan, names)
     rows = unit_rows(plan, answers)
     if rows.empty:
         return ["**Nothing can be said yet.** The arms that this study compares have not both run."]
@@ -155,17 +155,17 @@ def _main(plan: Study, rows: pd.DataFrame, outside: pd.DataFrame) -> str:
 
 
 def _looks(plan: Study, attention: pd.DataFrame) -> list[str]:
-    """Whether the unit looks at the lesion more than a bump in the middle of the image; nothing where none is known."""
+    """Whether the unit looks at the lesion more than a Gaussian in the middle does; nothing where that is not known."""
     lifts = remembered(attention_tables.lift_table, attention) if len(attention) else pd.DataFrame({"arm": []})
     lifts = lifts[lifts["arm"] == plan.analysis.comparisons[0][0]]
     if lifts.empty:
         return []
     less, more = (lifts["attention_lift_high"] < 0).sum(), (lifts["attention_lift_low"] > 0).sum()
-    bump = "than a fixed bump in the middle of the image"
+    gaussian = "than a fixed Gaussian in the middle of the image"
     if less >= more:
-        lead = f"**Its attention lies on the lesion less {bump} does** in {less} of {len(lifts)} experiments"
+        lead = f"**Its attention lies on the lesion less {gaussian} does** in {less} of {len(lifts)} experiments"
     else:
-        lead = f"**Its attention lies on the lesion more {bump} does** in {more} of {len(lifts)} experiments"
+        lead = f"**Its attention lies on the lesion more {gaussian} does** in {more} of {len(lifts)} experiments"
     first = lifts.iloc[0]
     lift = styling.interval(*(100 * first[f"attention_lift{end}"] for end in ("", "_low", "_high")))
     return [f"{lead} (in `{first['part']}` the difference is {lift} points of its weight)."]

@@ -8,7 +8,7 @@ import pandas as pd
 from soft_attention.evaluation.metrics import METRICS
 from soft_attention.evaluation.verdict import EQUIVALENT, UNDECIDED
 from soft_attention.report import comparison
-from soft_attention.study.config import Analysis
+from soft_attention.study.config import Analysis, Study
 from soft_attention.vocabulary import ARMS, BACKBONES
 
 BASELINE = "baseline"
@@ -18,17 +18,17 @@ COLUMNS = ["part", "backbone", "arm", "gain", "gain_low", "gain_high", "percent_
 
 # What each sentence of the headline is about: its comparisons, with the words that lead to what each of them found.
 HEADLINE = {
-    "What was there to gain": {
-        ("lesion", BASELINE): "An oracle, told where the lesion is as no real system is,",
-        ("centre", BASELINE): "a fixed bump in the middle of every image, without a parameter,",
+    "What there was to gain": {
+        ("lesion", BASELINE): "An oracle, which is told where the lesion is as no real system is,",
+        ("centre", BASELINE): "a fixed Gaussian in the middle of every image, without a parameter,",
     },
     "What the unit gained of it": {
-        ("released", BASELINE): "The released unit, against the network without one,",
+        ("released", BASELINE): "The released unit, against the network without attention,",
         ("released", "uniform"): "against the same frame with every place weighted alike, it",
     },
-    "What a bump in the middle gains": {
-        ("released", "centre"): "The released unit, against that bump,",
-        ("lesion", "centre"): "the oracle, against that bump,",
+    "What the fixed Gaussian gains": {
+        ("released", "centre"): "The released unit, against that Gaussian,",
+        ("lesion", "centre"): "the oracle, against that Gaussian,",
     },
 }
 
@@ -56,18 +56,19 @@ def gains_table(
 
 
 def headline(
-    answers: Mapping[str, pd.DataFrame], analysis: Analysis, names: Sequence[str], unfinished: Sequence[str] = ()
+    answers: Mapping[str, pd.DataFrame], study: Study, names: Sequence[str], unfinished: Sequence[str] = ()
 ) -> list[str]:
-    """Sentences in Markdown: what was there to gain, what the unit gained of it, what a bump in the middle gains.
+    """Sentences in Markdown: what there was to gain, what the unit gained of it, what the fixed Gaussian gains.
 
     Args:
         answers: from `comparison.answers`.
-        analysis: of the study; the sentences are on its endpoint.
+        study: the sentences are on its endpoint, and say what its parts are.
         names: the parts to speak of, in this order; a last sentence names those that have not run.
         unfinished: from `load.unfinished`: a last sentence says of which of these parts runs are missing.
 
     Of every comparison stands what its verdict allows, no more, with the interval.
     """
+    analysis = study.analysis
     points = f" (points of {METRICS[analysis.endpoint].label})"
     measured = [name for name in names if name in answers] or names
     absent = [f"`{name}`" for name in names if name not in answers]
@@ -75,6 +76,8 @@ def headline(
     for title, comparisons in HEADLINE.items():
         clauses = [f"{words} {_in_parts(answers, analysis, pair, measured)}" for pair, words in comparisons.items()]
         sentences.append(f"**{title}**{'' if sentences else points}. {'; '.join(clauses)}.")
+    about = [f"`{name}`: {study.parts[name].about}" for name in names if name in answers and name in study.parts]
+    sentences += [f"**What was trained.** {'. '.join(about)}."] if about else []
     waiting = [entry for entry in unfinished if entry.partition(" ")[0] in names]
     interim = f"**Not finished, so these verdicts may change:** {', '.join(waiting)} runs."
     sentences += [f"**Not measured yet:** {', '.join(absent)}."] if absent else []

@@ -70,7 +70,7 @@ def headline(study: str = HEADLINE_STUDY, names: Sequence[str] = HEADLINE_PARTS)
     if not answers:
         return f"- What there was to gain at most is not known yet: the study `{study}` has not run."
     waiting = unfinished(plan, by_part(load_runs(plan)))
-    return "\n".join(f"- {sentence}" for sentence in gained.headline(answers, plan.analysis, names, waiting))
+    return "\n".join(f"- {sentence}" for sentence in gained.headline(answers, plan, names, waiting))
 
 
 def replace_main_result(text: str, result: str, begin: str = BEGIN, end: str = END) -> str:
