@@ -27,7 +27,7 @@ def read_scored(file: Path, truth: Path | None = None) -> pd.DataFrame:
 
     In the challenge's form a row is divided by its sum, which may be anything above 0 there, and the image that the
     official scorer does not score is left out. (That scorer counts a tie of the highest as wrong; here the first one
-    is called.)
+    is predicted.)
 
     Raises:
         StudyError: the file cannot be read, has no labels, or its images are not those of the truth.
