@@ -51,9 +51,8 @@ def main() -> None:
         return
     names = [name for name in FORMS if name != "pytorch" or importlib.util.find_spec("torchvision")]
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; batches of {BATCH}")
-    print(
-        f"{'network':10s} {'px':>4s} " + " ".join(f"{name + ', images/s':>20s}" for name in names), "  study faster by"
-    )
+    rates = " ".join(f"{name + ', images/s':>20s}" for name in names)
+    print(f"{'network':10s} {'px':>4s} {rates}   study faster than")
     with tempfile.TemporaryDirectory() as folder:
         write_jpegs(Path(folder), options.images)
         for network in options.networks:
@@ -72,9 +71,9 @@ def line(network: str, size: int, names: list[str], seconds: np.ndarray, images:
     return f"{network:10s} {size:4d} {rates}   {'; '.join(ratios)}"
 
 
-def compare(names: list[str], network: str, size: int, folder: str, rounds: int) -> np.ndarray:
-    """Seconds of an epoch of each form, `(rounds, forms)`."""
-    command = [sys.executable, __file__, "--form"]
+def compare(names: list[str], network: str, size: int, folder: str, rounds: int, script: str = __file__) -> np.ndarray:
+    """Seconds of an epoch of each form that `script` knows, `(rounds, forms)`."""
+    command = [sys.executable, script, "--form"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     workers = [subprocess.Popen([*command, name, network, str(size), folder], **pipes) for name in names]
     try:
@@ -111,13 +110,13 @@ def serve(epoch: Callable[[], None]) -> None:
         print("answer", time.perf_counter() - start, flush=True)
 
 
-def study(network: str, size: int, folder: Path) -> Callable[[], None]:
+def study(network: str, size: int, folder: Path, precision: str = "float32") -> Callable[[], None]:
     import pandas as pd
 
     from soft_attention.data.images import open_images
     from soft_attention.run.batches import Batches
 
-    trainer = _trainer(network, size)
+    trainer = _trainer(network, size, precision)
     files = sorted(folder.rglob("*.jpg"))
     table = pd.DataFrame({"image_path": [str(file) for file in files]})
     labels = np.array([file.parent.name for file in files])
@@ -147,15 +146,15 @@ def authors(network: str, size: int, folder: Path) -> Callable[[], None]:
     return lambda: trainer.fit(flow, verbose=0)
 
 
-def _trainer(network: str, size: int, augmented: bool = True):
+def _trainer(network: str, size: int, precision: str = "float32", augmented: bool = True):
     """The released network with its unit, compiled as a run does it."""
     from soft_attention.run import training
     from soft_attention.study.config import Study
 
     runs = Study.load("recipe_64px").runs()
     run = next(run for run in runs if (run.backbone, run.arm) == (network, "released"))
-    run = run.model_copy(update={"image_size": size, "batch_size": BATCH})
-    training.prepare_backend(run.seed)
+    run = run.model_copy(update={"image_size": size, "batch_size": BATCH, "precision": precision})
+    training.prepare_backend(run.seed, run.precision)
     built = training.build(run, CLASSES)
     if augmented:
         return training._trainer(built, run, steps=1000)

@@ -38,7 +38,7 @@ def split():
 
 def train(run, images, split, folder):
     folder.mkdir(exist_ok=True)
-    training.prepare_backend(run.seed)
+    training.prepare_backend(run.seed, run.precision)
     network = training.build(run, CLASSES)
     inputs = Inputs(images)
     if run.frozen:
@@ -118,7 +118,7 @@ def test_both_choices_are_kept_from_one_training(run, images, split, tmp_path):
 
 def test_a_frozen_training_leaves_the_trunk_as_it_was_and_moves_the_head(run, images, split, tmp_path):
     frozen = run.model_copy(update={"frozen": True, "views": 2, "head_norm": True, "schedule": "cosine"})
-    training.prepare_backend(frozen.seed)
+    training.prepare_backend(frozen.seed, frozen.precision)
     before = [w.copy() for w in training.build(frozen, CLASSES).get_weights()]
     network, history = train(frozen, images, split, tmp_path)
     changed = {w.path for w, old in zip(network.weights, before, strict=True) if not np.array_equal(w.numpy(), old)}
@@ -187,6 +187,16 @@ def test_mixed_precision_trains(run, images, split, tmp_path):
         np.testing.assert_allclose(training.predict(network, Inputs(images), np.arange(5)).sum(axis=1), 1, atol=1e-3)
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+@pytest.mark.parametrize(("precision", "off"), [("mixed_bfloat16", False), ("float32", True)])
+def test_the_graph_optimiser_is_on_where_it_pays(precision, off):
+    import tensorflow as tf
+
+    training.prepare_backend(0, precision)
+    without_gpu = not tf.config.list_physical_devices("GPU")
+    assert tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"] == (off and without_gpu)
 
 
 def test_predict_is_the_network_row_by_row(run, images):

@@ -148,7 +148,7 @@ def _open(name: str, folder: Path, changed: int) -> Opened:
     if not ARMS[run.arm].maps:
         with_maps = " or ".join(arm for arm, facts in ARMS.items() if facts.maps)
         raise StudyError(f"{name} has no attention to look at: choose a run of the arm {with_maps}")
-    training.prepare_backend(run.seed)
+    training.prepare_backend(run.seed, run.precision)
     network = record.load_network(folder)  # before the images: without it none need be fetched
     cache = paths.data_dir() / "cache"
     data = load_dataset(run.dataset)

@@ -28,7 +28,7 @@ from soft_attention.study.folder import read_history
 LONG = 60  # seconds of an epoch after which it says where it stands, again and again
 
 
-def prepare_backend(seed: int) -> None:
+def prepare_backend(seed: int, precision: str = "float32") -> None:
     """Seed Python, NumPy and Keras, and ask the backend for deterministic operations.
 
     The same seed then gives the same numbers on the same machine and versions. The number of CPU threads is
@@ -36,19 +36,20 @@ def prepare_backend(seed: int) -> None:
     """
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
-        _prepare_tensorflow(int(os.environ.get("THREADS", 0)))
+        _prepare_tensorflow(int(os.environ.get("THREADS", 0)), precision)
 
 
-def _prepare_tensorflow(threads: int) -> None:
+def _prepare_tensorflow(threads: int, precision: str) -> None:
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    if not tf.config.list_physical_devices("GPU"):
-        # The graph optimiser makes the steps of these networks no faster on a CPU, and their first step much slower.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    # On a CPU the graph optimiser makes the first step of these networks much slower. Their steps in float32 are no
+    # faster for it, those in mixed precision are: it takes out casts (benchmarks/precision.py).
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": on_cpu and precision == "float32"})
 
 
 def build(run: Run, classes: tuple[str, ...]) -> keras.Model:
