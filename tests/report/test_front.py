@@ -69,8 +69,9 @@ def test_an_oracle_makes_it_a_question_of_the_ceiling():
     sentences = front.answer(PLAN, {"frozen": table(6, "better", arm="lesion")}, gains, {}, NO_ATTENTION, False)
     titles = [sentence.partition("**")[2].partition("**")[0] for sentence in sentences]
     assert titles == [
-        "What there was to gain",
-        "What the unit gained of it",
-        "What the fixed Gaussian gains",
+        "Knowing where the lesion is helps.",
         "What was trained.",
+        "What there was to gain",
+        "What the released unit gains",
+        "Against the fixed Gaussian",
     ]

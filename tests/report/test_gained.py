@@ -57,26 +57,37 @@ def test_the_headline_says_what_the_verdicts_allow():
     tuned = [answer("lesion", "baseline", 0.2, verdict="equivalent"), answer("centre", "baseline", 0.5, seeds=1)]
     answers = {"frozen": pd.DataFrame(frozen), "fine_tuned": pd.DataFrame(tuned)}
     study = Study.load("ceiling").model_copy(update={"analysis": ASKED})
-    to_gain, gain, gaussian, trained, absent, interim = gained.headline(
+    short, preliminary, trained, to_gain, gain, gaussian, absent = gained.headline(
         answers, study, ["frozen", "fine_tuned", "off_centre"], ["fine_tuned 3 of 9"]
     )
-    assert to_gain == (
-        "**What there was to gain** (points of balanced accuracy). An oracle, which is told where the lesion is as no "
-        "real system is, gains +6.0 (+5.0 to +7.0) in `frozen`, for these training images changes nothing that counts, "
-        "+0.2 (-0.8 to +1.2), in `fine_tuned`; a fixed Gaussian in the middle of every image, without a parameter, "
-        "gains +5.0 (+4.0 to +6.0) in `frozen`, is not shown to gain or lose, +0.5 (-0.5 to +1.5), in `fine_tuned` "
-        "(one training each)."
+    assert short == (
+        "**Knowing where the lesion is helps. A fixed Gaussian in the middle of every image helps. The released "
+        "attention unit helps, and does worse than that Gaussian.**"
     )
-    assert absent == "**Not measured yet:** `off_centre`."
+    assert preliminary == "**Preliminary:** fine_tuned 3 of 9 runs are finished. Verdicts may change."
     assert trained.startswith("**What was trained.** `frozen`: only the unit and the last layer")
     assert "`fine_tuned`: the whole network is trained" in trained
-    assert interim == "**Not finished, so these verdicts may change:** fine_tuned 3 of 9 runs."
-    assert "every place weighted alike, it is not shown to gain or lose, +0.5 (-0.5 to +1.5), in `frozen`" in gain
-    assert "against that Gaussian, is worse, -3.5 (-4.5 to -2.5), in `frozen`" in gaussian
+    assert to_gain == (
+        "**What there was to gain** (points of balanced accuracy, with 95 % intervals). An oracle, which is told where "
+        "the lesion is as no real system is, gains +6.0 (+5.0 to +7.0) in `frozen`, changes nothing that counts for "
+        "these training images, +0.2 (-0.8 to +1.2) in `fine_tuned`; a fixed Gaussian in the middle of every image, "
+        "without a parameter, gains +5.0 (+4.0 to +6.0) in `frozen`, is not shown to gain or lose, +0.5 (-0.5 to +1.5) "
+        "in `fine_tuned` (one training each)."
+    )
+    assert "every place weighted alike, it is not shown to gain or lose, +0.5 (-0.5 to +1.5) in `frozen`" in gain
+    assert gaussian.startswith("**Against the fixed Gaussian**. The released unit is worse, -3.5 (-4.5 to -2.5)")
+    assert absent.startswith("**Not measured yet.** `off_centre`: as frozen, on windows")
+
+
+def test_one_part_is_named_once():
+    rows = pd.DataFrame([answer("lesion", "baseline", -3), answer("released", "baseline", 0.1, verdict="equivalent")])
+    short, _, *rest, _ = gained.headline({"frozen": rows}, Study.load("ceiling"), ["frozen", "fine_tuned"])
+    assert short == "**Knowing where the lesion is harms. The released attention unit changes nothing that counts.**"
+    assert not any("in `frozen`" in sentence and "has not been measured" not in sentence for sentence in rest)
 
 
 def test_a_study_that_has_not_run_claims_nothing():
     *sentences, absent = gained.headline({}, Study.load("ceiling"), ["frozen"])
-    assert absent == "**Not measured yet:** `frozen`." and len(sentences) == 3
+    assert absent.startswith("**Not measured yet.** `frozen`: ") and len(sentences) == 3
     for sentence in sentences:
         assert sentence.count("has not been measured in `frozen`") == 2 and "gains +" not in sentence

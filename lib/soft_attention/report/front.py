@@ -40,7 +40,7 @@ def answer(
     attention: pd.DataFrame,
     generated: bool,
 ) -> list[str]:
-    """The answer in three sentences of Markdown at most, and of which parts; all made from the results of this study.
+    """The answer in a few sentences of Markdown, made from the results of this study.
 
     Args:
         answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
@@ -106,7 +106,7 @@ def scale(plan: Study, runs: pd.DataFrame, answers: Tables) -> str:
     finished = set(runs["folder"])
     sizes = sorted({run.size for run in plan.runs() if run.folder in finished})
     networks = ", ".join(BACKBONES[name].title for name in BACKBONES if name in set(runs["backbone"]))
-    trainings = f"{len(runs):,} of {len(plan.runs()):,}"
+    trainings = f"{len(runs):,} finished of {len(plan.runs()):,} planned"
     facts = {"Test images": images, "Image size": f"{' and '.join(map(str, sizes))} px", "Networks": networks}
     return " · ".join(f"**{name}:** {text}" for name, text in (facts | {"Trainings": trainings}).items())
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from soft_attention.evaluation.metrics import METRICS
-from soft_attention.evaluation.verdict import EQUIVALENT, UNDECIDED
+from soft_attention.evaluation.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from soft_attention.report import comparison
 from soft_attention.study.config import Analysis, Study
 from soft_attention.vocabulary import ARMS, BACKBONES
@@ -22,15 +22,27 @@ HEADLINE = {
         ("lesion", BASELINE): "An oracle, which is told where the lesion is as no real system is,",
         ("centre", BASELINE): "a fixed Gaussian in the middle of every image, without a parameter,",
     },
-    "What the unit gained of it": {
-        ("released", BASELINE): "The released unit, against the network without attention,",
-        ("released", "uniform"): "against the same frame with every place weighted alike, it",
+    "What the released unit gains": {
+        ("released", BASELINE): "Against the network without attention it",
+        ("released", "uniform"): "against a uniform map, the same frame with every place weighted alike, it",
     },
-    "What the fixed Gaussian gains": {
-        ("released", "centre"): "The released unit, against that Gaussian,",
-        ("lesion", "centre"): "the oracle, against that Gaussian,",
+    "Against the fixed Gaussian": {
+        ("released", "centre"): "The released unit",
+        ("lesion", "centre"): "the oracle",
     },
 }
+IN_SHORT = {
+    ("lesion", BASELINE): "Knowing where the lesion is",
+    ("centre", BASELINE): "A fixed Gaussian in the middle of every image",
+    ("released", BASELINE): "The released attention unit",
+}
+HELPS = {
+    BETTER: "helps",
+    WORSE: "harms",
+    EQUIVALENT: "changes nothing that counts",
+    UNDECIDED: "is not shown to help",
+}
+BESIDE_GAUSSIAN = {BETTER: "does better than that Gaussian", WORSE: "does worse than that Gaussian"}
 
 
 def gains_table(
@@ -58,30 +70,43 @@ def gains_table(
 def headline(
     answers: Mapping[str, pd.DataFrame], study: Study, names: Sequence[str], unfinished: Sequence[str] = ()
 ) -> list[str]:
-    """Sentences in Markdown: what there was to gain, what the unit gained of it, what the fixed Gaussian gains.
+    """Sentences in Markdown: in short; what there was to gain, what the released unit gains, also beside a Gaussian.
 
     Args:
         answers: from `comparison.answers`.
         study: the sentences are on its endpoint, and say what its parts are.
-        names: the parts to speak of, in this order; a last sentence names those that have not run.
-        unfinished: from `load.unfinished`: a last sentence says of which of these parts runs are missing.
+        names: the parts to speak of, in this order; the first that has run is the one of the short answer, and a last
+            sentence names those that have not run.
+        unfinished: from `load.unfinished`: a sentence says of which of these parts runs are missing.
 
     Of every comparison stands what its verdict allows, no more, with the interval.
     """
     analysis = study.analysis
-    points = f" (points of {METRICS[analysis.endpoint].label})"
-    measured = [name for name in names if name in answers] or names
-    absent = [f"`{name}`" for name in names if name not in answers]
-    sentences = []
-    for title, comparisons in HEADLINE.items():
-        clauses = [f"{words} {_in_parts(answers, analysis, pair, measured)}" for pair, words in comparisons.items()]
-        sentences.append(f"**{title}**{'' if sentences else points}. {'; '.join(clauses)}.")
-    about = [f"`{name}`: {study.parts[name].about}" for name in names if name in answers and name in study.parts]
-    sentences += [f"**What was trained.** {'. '.join(about)}."] if about else []
+    points = f" (points of {METRICS[analysis.endpoint].label}, with 95 % intervals)"
+    measured, absent = ([name for name in names if (name in answers) is known] for known in (True, False))
     waiting = [entry for entry in unfinished if entry.partition(" ")[0] in names]
-    interim = f"**Not finished, so these verdicts may change:** {', '.join(waiting)} runs."
-    sentences += [f"**Not measured yet:** {', '.join(absent)}."] if absent else []
-    return [*sentences, interim] if waiting else sentences
+    sentences = [_in_short(answers[measured[0]], analysis)] if measured else []
+    sentences += [f"**Preliminary:** {', '.join(waiting)} runs are finished. Verdicts may change."] if waiting else []
+    sentences += [f"**What was trained.** {_about(study, measured)}."] if measured else []
+    for title, comparisons in HEADLINE.items():
+        found = [_in_parts(answers, analysis, pair, measured or names) for pair in comparisons]
+        clauses = [f"{words} {text}" for words, text in zip(comparisons.values(), found, strict=True)]
+        sentences.append(f"**{title}**{'' if title != next(iter(HEADLINE)) else points}. {'; '.join(clauses)}.")
+    return [*sentences, *([f"**Not measured yet.** {_about(study, absent)}."] if absent else [])]
+
+
+def _in_short(rows: pd.DataFrame, analysis: Analysis) -> str:
+    """What the verdicts on one network say, in one bold line without a number."""
+    rows = rows[(rows["metric"] == analysis.endpoint) & (rows["backbone"] == rows["backbone"].iloc[0])]
+    verdicts = {(row.arm, row.reference): row.verdict for row in rows.itertuples()}
+    said = [f"{words} {HELPS[verdicts[pair]]}" for pair, words in IN_SHORT.items() if pair in verdicts]
+    if beside := BESIDE_GAUSSIAN.get(verdicts.get(("released", "centre"), "")):
+        said[-1] += f", and {beside}"
+    return f"**{'. '.join(said)}.**"
+
+
+def _about(study: Study, names: Sequence[str]) -> str:
+    return ". ".join(f"`{name}`: {study.parts[name].about}" if name in study.parts else f"`{name}`" for name in names)
 
 
 def _gains(runs: pd.DataFrame, table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
@@ -110,7 +135,8 @@ def _in_parts(answers, analysis: Analysis, pair: tuple[str, str], names: Sequenc
         for row in rows:
             network = f" with {BACKBONES[row.backbone].title}" if len(rows) > 1 else ""
             once = " (one training each)" if row.seeds == 1 else ""
-            said.append(f"{_found(row)} in `{name}`{network}{once}")
+            place = f" in `{name}`" if len(names) > 1 else ""
+            said.append(f"{_found(row)}{place}{network}{once}")
     if missing:
         said.append(f"has not been measured in {' and '.join(missing)}")
     return ", ".join(said)
@@ -120,7 +146,7 @@ def _found(row) -> str:
     """What the verdict on a row of `comparison.comparisons_table` allows to say."""
     numbers = f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
     if row.verdict == EQUIVALENT:
-        return f"for these training images changes nothing that counts, {numbers},"
+        return f"changes nothing that counts for these training images, {numbers}"
     if row.verdict == UNDECIDED:
-        return f"is not shown to gain or lose, {numbers},"
-    return f"gains {numbers}" if row.difference > 0 else f"is worse, {numbers},"
+        return f"is not shown to gain or lose, {numbers}"
+    return f"gains {numbers}" if row.difference > 0 else f"is worse, {numbers}"

@@ -58,7 +58,7 @@ def box(table: pd.DataFrame, caption: str, digits: int = 3, csv: Path | None = N
         caption: HTML.
         csv: the file of the table, `STUDY/summary/NAME.csv`: its content becomes a link on the page itself.
     """
-    link = f'<p class="csv">{_download(csv)}</p>' if csv else ""
+    link = csv_link(csv) if csv else ""
     content = f'{link}<div class="wide" tabindex="0">{html_table(table, digits)}</div>'
     return fold(caption, content) if folded else HTML(f"<figure><figcaption>{caption}</figcaption>{content}</figure>")
 
@@ -84,10 +84,12 @@ def picture(content: bytes, alternative: str, photo: bool = False) -> HTML:
     return HTML(f'<img class="picture" alt="{html.escape(alternative)}" {size} src="{source}">')
 
 
-def _download(csv: Path) -> str:
+def csv_link(csv: Path) -> str:
+    """HTML: a link that holds the file itself, `STUDY/summary/NAME.csv`, and so needs no network."""
     text = quote(csv.read_text(encoding="utf-8"), safe=",;:/()+ -._=[]'")
     name = html.escape(f"{csv.parents[1].name}-{csv.name}")
-    return f'<a download="{name}" href="data:text/csv;charset=utf-8,{html.escape(text)}">{html.escape(csv.name)}</a>'
+    address = f"data:text/csv;charset=utf-8,{html.escape(text)}"
+    return f'<p class="csv"><a download="{name}" href="{address}">{html.escape(csv.name)}</a></p>'
 
 
 def interval(value: float, low: float, high: float, digits: int = 1, unit: str = "") -> str:
