@@ -15,6 +15,8 @@ def runs(dataset="ham10000", **columns):
     """Runs of one cell of the grid each; every metric defaults to .5."""
     rows = pd.DataFrame(columns)
     place = {"study": "s", "part": "", "dataset": dataset, "protocol": "clean", "seed": 0, "fold": 0, "n_images": 100}
+    if "per_class" not in rows:
+        rows["per_class"] = [{"mel": {"support": 25}, "nv": {"support": 75}}] * len(rows)
     for name, value in (place | dict.fromkeys(in_table("networks"), 0.5)).items():
         if name not in rows:
             rows[name] = value
@@ -127,8 +129,11 @@ def test_networks_table_averages_runs_beside_the_published_values():
     assert found["published_accuracy"] == 0.9155
     assert found["published_weighted_auc"] == 0.9786
     assert pd.isna(row(table, backbone="mobilenet", arm="paper")["published_accuracy"])
-    assert len(table) == 3
-    assert table["backbone"].drop_duplicates().tolist() == ["resnet50", "mobilenet"]
+    assert len(table) == 4
+    assert table["backbone"].drop_duplicates().tolist() == ["resnet50", "mobilenet", "none"]
+    always = row(table, arm="always nv")
+    assert (always["accuracy"], always["balanced_accuracy"], always["images"]) == (0.75, 0.5, 100)
+    assert always["published_accuracy"] == pytest.approx(663 / 828) and pd.isna(always["runs"])
     metric_columns = [name for name in table if name.endswith(in_table("networks"))]
     assert metric_columns[:2] == ["weighted_precision", "published_weighted_precision"]
     assert "published_balanced_accuracy" not in table
@@ -136,9 +141,9 @@ def test_networks_table_averages_runs_beside_the_published_values():
 
 def test_synthetic_images_keep_the_published_columns_isic2017_has_none():
     cell = {"backbone": ["vgg16"], "arm": ["baseline"]}
-    assert tables.networks_table(runs("synthetic", **cell))["published_accuracy"].tolist() == [0.8696]
+    assert tables.networks_table(runs("synthetic", **cell))["published_accuracy"][0] == 0.8696
     table = tables.networks_table(runs("isic2017", **cell))
-    assert len(table) == 1
+    assert len(table) == 2
     assert table["published_accuracy"].isna().all()
     assert "no yardstick" in tables.comparison_note("synthetic", "authors")
     assert "Nothing is published for mine" in tables.comparison_note("mine", "clean")

@@ -5,7 +5,7 @@ Imports no pandas: `study.config` reads the names of the metrics, and a plan is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,6 +91,21 @@ METRICS = {
     "macro_precision": Metric("macro precision", lambda of: of.precision.mean(axis=-1), ()),
     "macro_auc": Metric("macro AUC", lambda of: of.auc.mean(axis=-1), ("run", "external"), ranks=True),
 }
+
+
+def of_majority(support: Mapping[str, int]) -> tuple[str, dict[str, float]]:
+    """The most frequent class, and every metric of a model that always predicts it; each AUC is then .5.
+
+    `support`: the tested images of each class.
+
+    >>> name, scores = of_majority({"mel": 1, "nv": 3})
+    >>> name, float(scores["accuracy"]), float(scores["balanced_accuracy"])
+    ('nv', 0.75, 0.5)
+    """
+    images = np.array(list(support.values()), float)
+    always = np.arange(len(images)) == images.argmax()
+    tally = Tally(images, images * always, images.sum() * always, np.full(len(images), 0.5))
+    return list(support)[images.argmax()], {name: float(metric.of(tally)) for name, metric in METRICS.items()}
 
 
 def in_table(table: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ class SoftAttention(Unit):
 
     - `"paper"` (Datta et al., 2021, Eq. 1, as others quote it): a convolution over all `C` channels, no bias (a
       softmax over positions cannot see one), and the result is scaled by a learnable scalar `gamma`. That it is
-      3 x 3, has 16 heads and starts at gamma = 0.01 is this study's choice: no source at hand tells.
+      3 x 3, has 16 heads and starts at gamma = 0.01 is this study's choice: no source at hand says.
     - `"released"`: what the authors' code computes. Its 3-D kernel `(C, 3, 3)` is laid over the axes
       `(height, width, channel)` of the tensor with strides `(1, 1, C)` and SAME padding. The long side
       therefore runs along the rows, only channels 0, 1 and 2 are read, and only the kernel rows within

@@ -5,12 +5,12 @@ part, dataset, protocol, backbone, arm, seed, fold and its scores. A table takes
 part, dataset and protocol: others do not belong into one mean.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from soft_attention.data.catalog import CATALOG, SEVEN_CLASSES
-from soft_attention.evaluation.metrics import in_table
+from soft_attention.evaluation.metrics import in_table, of_majority
 from soft_attention.evaluation.paired_tests import wilson
 from soft_attention.published import published
 from soft_attention.vocabulary import ARMS, BACKBONES, PROTOCOLS
@@ -72,12 +72,31 @@ def networks_table(runs: pd.DataFrame) -> pd.DataFrame:
     Columns: backbone, arm, runs (how many, over seeds and folds), images (tested per run, mean),
     and for every metric our mean over the runs and, as `published_...`, the published value.
     Balanced accuracy is not published; where every class occurs, as in the published test set, it
-    equals macro recall.
+    equals macro recall. The last row, of no network, is always to predict the most frequent class.
     """
     keys, metrics = ["backbone", "arm"], in_table("networks")
     theirs = _applicable(published_networks(), _dataset(runs))[[*keys, *PUBLISHED_METRICS]]
     means = _means(runs, keys, ["n_images", *metrics]).rename(columns={"n_images": "images"})
-    return _beside(means, theirs, keys, metrics)
+    table = _beside(means, theirs, keys, metrics)
+    always = _majority([{name: each["support"] for name, each in classes.items()} for classes in runs["per_class"]])
+    if len(theirs):
+        always |= {f"published_{name}": value for name, value in published_majority().items()}
+    return _whole(pd.concat([table, pd.DataFrame([always]).reindex(columns=table.columns)], ignore_index=True))
+
+
+def published_majority() -> dict[str, float | str]:
+    """The row of `published_networks` for always predicting the most frequent class of the published test set."""
+    classes = published("per_class").drop_duplicates("class").set_index("class")["test_images"]
+    row = _majority([classes.to_dict()])
+    return row | {"correct": round(row["accuracy"] * row["images"]), "test_images": row["images"]}
+
+
+def _majority(supports: Sequence[Mapping[str, int]]) -> dict[str, float | str]:
+    """Backbone and arm as words, images, and the metrics; means over test sets that are given by their `supports`."""
+    found = [of_majority(support) for support in supports]
+    images = sum(sum(support.values()) for support in supports) / len(supports)
+    scores = pd.DataFrame([scores for _, scores in found]).mean().to_dict()
+    return {"backbone": "none", "arm": f"always {found[0][0]}", "images": images} | scores
 
 
 def per_class_table(runs: pd.DataFrame) -> pd.DataFrame:
