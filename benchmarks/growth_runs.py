@@ -1,6 +1,6 @@
 """How the time for a study grows with its runs: the plan, a call with nothing to do, the summary. One run.
 
-    python benchmarks/growth.py [--runs 10 100 1000 3000]
+    python benchmarks/growth_runs.py [--runs 10 100 1000 3000]
 
 The runs are made up: those of the part `frozen` of the study `cpu`, kept in `results/`, under other seeds, in a copy
 of the project in a temporary folder. The goals: nothing grows faster than the runs; a call with nothing to do takes at
