@@ -92,7 +92,10 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
                 yield
                 return
             if not told and time.monotonic() - began > QUIET:
-                say(f"waiting for process {holder or 'unknown'}, which works in {folder}")
+                say(
+                    f"waiting for process {holder or 'unknown'}, which works in {folder}: if that is a notebook that "
+                    "you no longer need, restart its kernel"
+                )
                 told = True
             time.sleep(0.2)
         with writing(folder / ".lock"):

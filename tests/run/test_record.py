@@ -90,7 +90,9 @@ def test_a_kept_run_without_its_network_says_what_to_do(finished):
     with pytest.raises(StudyError, match=r"model\.keras is damaged .*remove .* to make that run again"):
         record.load_network(finished)
     (finished / "model.keras").unlink()
-    with pytest.raises(StudyError, match=r"model\.keras is not there \(git keeps no networks\): remove .* and train"):
+    with pytest.raises(
+        StudyError, match=r"model\.keras is not there \(git keeps no networks\): train one with the same"
+    ):
         record.load_network(finished)
 
 
@@ -123,6 +125,9 @@ def test_a_folder_with_other_parameters_is_never_overwritten(finished, run):
 def test_a_finished_run_is_not_trained_over(finished, run):
     with pytest.raises(StudyError, match=r"holds this run, finished: remove it to train it again"):
         record.open_run_folder(run)
+    code = f"from soft_attention import files; files.hold(files.Path({str(run.folder)!r})); print('free')"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert other.stdout == "free\n", "what is refused is not held"
     assert (finished / "metrics.json").exists()
 
 

@@ -79,7 +79,7 @@ def not_explorable() -> str:
     counts = ", ".join(f"{count:,} of {study}" for study, count in studies.items())
     return (
         f"Not in this menu: finished runs whose networks are not on this machine, as git keeps none ({counts}). "
-        "To open one, remove its folder below results/STUDY/runs and run ./run_all.sh STUDY."
+        "To look at such a network, train it with the same settings in 02_train."
     )
 
 

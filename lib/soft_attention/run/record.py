@@ -48,19 +48,25 @@ def open_run_folder(run: Run) -> Path:
     """
     folder, file = run.folder, run.folder / "params.json"
     files.hold(folder)
-    if file.exists() and (changed := changes(run, folder)):
-        if run.study != PLAY:
-            raise StudyError(
-                f"{folder} holds a run with other parameters ({changed}): remove it or give the study another name"
+    try:
+        if file.exists() and (changed := changes(run, folder)):
+            _empty_to_play(
+                run, f"holds a run with other parameters ({changed}): remove it or give the study another name"
             )
-        _empty(folder)
-    elif (folder / "metrics.json").exists():
-        if run.study != PLAY:
-            raise StudyError(f"{folder} holds this run, finished: remove it to train it again")
-        _empty(folder)
+        elif (folder / "metrics.json").exists():
+            _empty_to_play(run, "holds this run, finished: remove it to train it again")
+    except StudyError:
+        files.let_go(folder)
+        raise
     with files.atomic(file) as temporary:
         temporary.write_text(run.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return folder
+
+
+def _empty_to_play(run: Run, problem: str) -> None:
+    if run.study != PLAY:
+        raise StudyError(f"{run.folder} {problem}")
+    _empty(run.folder)
 
 
 def _empty(folder: Path) -> None:
@@ -101,7 +107,7 @@ def load_network(folder: Path) -> keras.Model:
     """The trained network of a finished run; StudyError if it is not there."""
     file = folder / "model.keras"
     if not file.exists():
-        raise StudyError(f"{file} is not there (git keeps no networks): remove {folder} and train that run again")
+        raise StudyError(f"{file} is not there (git keeps no networks): train one with the same settings in 02_train")
     with named_if_damaged(file, folder):
         return keras.saving.load_model(file, compile=False)
 
