@@ -306,6 +306,11 @@ def test_what_a_person_trains_is_a_study_whose_parts_are_its_settings(tmp_path, 
     assert ("released", "baseline") in study.analysis.comparisons
 
 
+def test_a_run_on_other_channels_has_a_baseline_in_its_own_part(tmp_path, monkeypatch):
+    run = played(monkeypatch, tmp_path, channels=[4, 5, 6])
+    assert Run.check(run.baseline.model_dump()).part == run.part
+
+
 def test_without_a_run_there_is_no_study_play(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     with pytest.raises(StudyError, match="the study play has no run yet: train one in notebook 2"):

@@ -242,7 +242,7 @@ class Run(Settings, Split):
         if self.study != PLAY or self.part:
             return self
         settings = json.dumps(self.model_dump(include=set(Settings.model_fields)), sort_keys=True)
-        part = f"{self.size}px-{hashlib.sha256(settings.encode()).hexdigest()[:4]}"
+        part = f"{self.size}px-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
         return self.model_copy(update={"part": part})
 
     @property
@@ -258,7 +258,7 @@ class Run(Settings, Split):
     @property
     def baseline(self) -> "Run":
         """The run of the arm `baseline` in the same place of the grid."""
-        return self.model_copy(update={"arm": "baseline"})
+        return self.model_copy(update={"arm": "baseline", "channels": None})
 
     @property
     def choosing(self) -> tuple[str, ...]:

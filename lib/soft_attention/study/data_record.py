@@ -75,7 +75,7 @@ def check_split(study: str, dataset: str, split: Mapping[str, Any], sha256: str)
 def write_record(study: str, record: Mapping[str, Any]) -> None:
     """Write a record with its audits in `splits`, followed by those that only an earlier record has.
 
-    The study `play` keeps nothing.
+    The study `play` checks nothing, and its record is replaced.
 
     Raises:
         StudyError: a split is recorded already, with another hash, or other images or masks are.

@@ -1,4 +1,4 @@
-"""An executed notebook as a page: one HTML file that is read without it."""
+"""An executed notebook as a page: one HTML file that needs neither Jupyter nor a network."""
 
 import html
 import re
