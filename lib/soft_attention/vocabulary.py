@@ -68,7 +68,7 @@ ARMS = {
     ),
     "lesion": Arm(
         "true lesion (oracle)",
-        "the frame of the unit, the true lesion mask as its map: an upper bound that no real system has",
+        "the frame of the unit, the true lesion mask as its map: a reference that no real system has",
         "#5a8f69",
         f"{_UNITS}:LesionMap",
         needs_mask=True,

@@ -8,6 +8,7 @@ from soft_attention.study.config import Study
 
 NO_GAINS = pd.DataFrame({"part": [], "arm": []})
 NO_ATTENTION = pd.DataFrame()
+NO_TESTS = pd.DataFrame({"part": [], "p_holm": []})
 PLAN = Study.load("cpu")
 
 
@@ -17,8 +18,8 @@ def table(points, verdict, seeds=3, backbone="mobilenet", arm="released"):
     return pd.DataFrame([row | ends | {"verdict": verdict, "images": 10, "lesions": 9}])
 
 
-def answer(answers, outside=None, generated=False):
-    return front.answer(PLAN, answers, NO_GAINS, outside or {}, NO_ATTENTION, generated)
+def answer(answers, outside=None, attention=NO_ATTENTION, generated=False):
+    return front.answer(PLAN, answers, NO_GAINS, outside or {}, NO_TESTS, attention, generated)
 
 
 def test_the_answer_counts_the_experiments_and_gives_the_main_one_in_numbers():
@@ -26,7 +27,7 @@ def test_the_answer_counts_the_experiments_and_gives_the_main_one_in_numbers():
     overall, main = answer(answers, {"frozen": table(0.6, "undecided")})
     assert overall == (
         "**The released unit helps in 1 of 3 experiments.** In 1 it changes the result by less than 2 points, for "
-        "these training images, in 1 these images and trainings cannot tell."
+        "these training images, in 1 these images and trainings do not decide it."
     )
     assert main == (
         "**In the main experiment, `frozen`, balanced accuracy with it differs by +1.7 points** (95 % interval +0.7 to "
@@ -37,10 +38,10 @@ def test_the_answer_counts_the_experiments_and_gives_the_main_one_in_numbers():
 @pytest.mark.parametrize(
     ("verdict", "lead"),
     [
-        ("better", "**The released unit helps in the one experiment.**"),
-        ("worse", "**The released unit is not shown to help in the one experiment.** In 1 it makes the result worse."),
-        ("equivalent", "**The released unit is not shown to help in the one experiment.** In 1 it changes the result"),
-        ("undecided", "**It is not decided whether the released unit helps.** These images and trainings cannot tell."),
+        ("better", "**The released unit helps.**"),
+        ("worse", "**The released unit makes the result worse.**"),
+        ("equivalent", "**The released unit changes the result by less than 2 points, for these training images.**"),
+        ("undecided", "**It is not decided whether the released unit helps.** These images and trainings do not"),
     ],
 )
 def test_every_verdict_has_its_sentence(verdict, lead):
@@ -65,13 +66,45 @@ def test_without_both_arms_nothing_is_said():
 def test_an_oracle_makes_it_a_question_of_the_ceiling():
     gains = pd.DataFrame({"part": ["frozen", "frozen", "isic"], "arm": ["lesion", "released", "released"]})
     assert front.with_oracle(gains) == ["frozen"]
-    assert front.question(PLAN, gains).startswith("How much could attention gain at most")
-    sentences = front.answer(PLAN, {"frozen": table(6, "better", arm="lesion")}, gains, {}, NO_ATTENTION, False)
+    assert front.question(PLAN, gains).startswith("How much does a network gain that is told where the lesion is?")
+    sentences = front.answer(
+        PLAN, {"frozen": table(6, "better", arm="lesion")}, gains, {}, NO_TESTS, NO_ATTENTION, False
+    )
     titles = [sentence.partition("**")[2].partition("**")[0] for sentence in sentences]
     assert titles == [
-        "Knowing where the lesion is helps.",
+        "In short, for MobileNet 0.75 in the part `frozen`: knowing the lesion's place helps.",
+        "What there was to gain, in points of balanced accuracy with 95 % intervals.",
+        "What the released unit gains.",
+        "Against the fixed Gaussian.",
         "What was trained.",
-        "What there was to gain",
-        "What the released unit gains",
-        "Against the fixed Gaussian",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lifts", "said"),
+    [
+        (
+            [(-3, -1), (-2, -1)],
+            "lies on the lesion less than a fixed Gaussian in the middle of the image does** in 2 of 2",
+        ),
+        (
+            [(-3, -1), (1, 2)],
+            "does** in 1 of 2, and **more than a fixed Gaussian in the middle of the image does** in 1 of 2",
+        ),
+        (
+            [(-1, 1), (None, None)],
+            "neither more nor less than a fixed Gaussian in the middle of the image does**, as far",
+        ),
+        ([(None, None)], None),
+    ],
+)
+def test_where_the_unit_looks_is_counted_both_ways(lifts, said, monkeypatch):
+    rows = [
+        {"part": "p", "arm": "released", "attention_lift": 0.0, "attention_lift_low": low, "attention_lift_high": high}
+        for low, high in lifts
+    ]
+    monkeypatch.setattr(
+        front, "remembered", lambda make, table: pd.DataFrame(rows).astype({"attention_lift_low": float})
+    )
+    sentences = answer({"a": table(1, "better")}, attention=pd.DataFrame({"arm": ["released"]}))
+    assert len(sentences) == 2 if said is None else said in sentences[2]

@@ -5,7 +5,7 @@ import pytest
 
 from soft_attention.evaluation.random_effects import random_effects
 from soft_attention.evaluation.verdict import Difference
-from soft_attention.report import comparison, figures, overall
+from soft_attention.report import comparison, overall
 from soft_attention.study.config import Analysis
 
 POINTS = {"frozen": 2.0, "low_rate": 0.0, "tuned": -1.0, "once": 9.0}
@@ -34,8 +34,6 @@ def test_the_mean_over_the_parts_leaves_out_single_trainings(answers):
     expected = random_effects([2.0, 0.0, -1.0], [0.5] * 3)
     assert (mean["points"], mean["points_low"]) == pytest.approx((1 / 3, expected.interval()[0]))
     assert mean["between_parts"] == pytest.approx(expected.between) and mean["is_mean"]
-    (axes,) = figures.over_parts_plot(table, "points", "t").axes
-    assert len(axes.containers) == 5 and axes.get_yticklabels()[0].get_fontweight() == "bold"
 
 
 def test_two_parts_have_no_mean(answers):

@@ -1,4 +1,4 @@
-"""What the published networks gained by attention, and how much of it hangs on the epoch and the split chosen."""
+"""What the published networks gained by attention, and how much of it depends on the epoch and the split chosen."""
 
 from collections.abc import Sequence
 

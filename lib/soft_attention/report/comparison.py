@@ -165,9 +165,9 @@ def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
     """The comparisons by another test, whose idea of chance is the run.
 
     Columns: backbone, arm, reference, runs; the mean difference of the endpoint with the interval and p-value of the
-    corrected resampled t-test (where there are folds), and the variance between seeds, folds and what is left, as
-    standard deviations. A run's score counts every image the same and is taken fold by fold, so the mean is not that of
-    `comparisons_table`. Without folds there are no rows.
+    corrected resampled t-test (where there are folds), that p-value after Holm's correction, and the variance between
+    seeds, folds and what is left, as standard deviations. A run's score counts every image the same and is taken fold
+    by fold, so the mean is not that of `comparisons_table`. Without folds there are no rows.
     """
     rows = []
     for (backbone, arm, reference), paired in compared(runs, analysis):
@@ -182,7 +182,10 @@ def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
             spread = paired_tests.variance_components(differences, "difference")
             row |= {f"sd_{name}": np.sqrt(value) for name, value in spread.items()}
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if rows:
+        table.insert(table.columns.get_loc("p") + 1, "p_holm", _holm(table["p"]))
+    return table
 
 
 def corrected_t_tests(runs: pd.DataFrame, analysis: Analysis) -> dict[tuple[str, str, str], Difference]:

@@ -287,7 +287,7 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
 
 
 def gains_plot(gains: pd.DataFrame, label: str, title: str, columns: int = 4) -> Figure:
-    """What each arm gains over the baseline, a panel per part and backbone; a dashed line is the ceiling, the oracle's.
+    """What each arm gains over the baseline, a panel per part and backbone; a dashed line is the oracle's.
 
     `gains`: from `gained.gains_table`.
     """
@@ -300,7 +300,7 @@ def gains_plot(gains: pd.DataFrame, label: str, title: str, columns: int = 4) ->
         for row in rows.itertuples():
             oracle = ARMS[row.arm].needs_mask
             if oracle:
-                axes.axvline(row.gain, color=arm_colour(row.arm), linestyle="--", linewidth=1, label="ceiling (oracle)")
+                axes.axvline(row.gain, color=arm_colour(row.arm), linestyle="--", linewidth=1, label="the oracle")
             width = [[row.gain - row.gain_low], [row.gain_high - row.gain]]
             mark = {"fmt": "D" if oracle else "o", "color": arm_colour(row.arm), "capsize": 2, "markersize": 4}
             axes.errorbar(row.gain, arms.index(row.arm), xerr=width, **mark)
@@ -308,30 +308,6 @@ def gains_plot(gains: pd.DataFrame, label: str, title: str, columns: int = 4) ->
     panels[0].set(yticks=range(len(arms)), yticklabels=[ARMS[arm].title for arm in arms], ylim=(len(arms) - 0.4, -0.6))
     figure.supxlabel(label, fontsize=10)
     _legend(figure, panels)
-    return figure
-
-
-def over_parts_plot(rows: pd.DataFrame, label: str, title: str) -> Figure:
-    """One comparison in every part, the first part in bold, and the mean over the parts as a diamond; a panel for each.
-
-    `rows`: from `overall.over_parts`.
-    """
-    comparisons = rows.groupby(["arm", "reference"], sort=False)
-    names = [f"{arm} - {reference}" for arm, reference in comparisons.groups]
-    parts = list(dict.fromkeys(rows["part"]))
-    figure, panels = _panels(names, (2.6, 0.24 * len(parts) + 0.7), title, columns=3, sharex=True, sharey=True)
-    for axes, (_, found) in zip(panels, comparisons, strict=True):
-        axes.axvline(0, color="0.4", linewidth=1)
-        for row in found.itertuples():
-            width = [[row.points - row.points_low], [row.points_high - row.points]]
-            style = {"fmt": "D" if row.is_mean else "o", "color": "0.2" if row.is_mean else arm_colour(row.arm)}
-            axes.errorbar(row.points, parts.index(row.part), xerr=width, capsize=2, markersize=4, **style)
-    panels[0].set(yticks=range(len(parts)), yticklabels=parts, ylim=(len(parts) - 0.4, -0.6))
-    for axes in panels:
-        axes.tick_params(labelbottom=True)
-        for tick in axes.get_yticklabels()[:1]:
-            tick.set_fontweight("bold")
-    figure.supxlabel(label, fontsize=10)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The first screen of a report: what was asked, the answer of this study in three sentences, and the scale."""
+"""The first screen of a report: what was asked, the answer of this study, and the scale."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def question(plan: Study, gains: pd.DataFrame) -> str:
     if explained := EXPLAINED.get(plan.analysis.endpoint, ""):
         score = f"{score} ({explained})"
     if with_oracle(gains):
-        asked = f"How much could attention gain at most, told where the lesion is, and how much of it does {UNIT} gain?"
+        asked = f"How much does a network gain that is told where the lesion is? How much of this does {UNIT} gain?"
     else:
         asked = f"Does a network classify skin lesions better with {UNIT} than without it?"
     return f"{asked} The score is {score}; a point is a hundredth. *This study:* {plan.about}."
@@ -37,6 +37,7 @@ def answer(
     answers: Tables,
     gains: pd.DataFrame,
     outside: Tables,
+    tests: pd.DataFrame,
     attention: pd.DataFrame,
     generated: bool,
 ) -> list[str]:
@@ -45,11 +46,12 @@ def answer(
     Args:
         answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
         gains: from `gained.gains_table`.
+        tests: from `comparison.tests_table`, with the column part.
         attention: from `load.load_attention`, with named parts.
         generated: the images are.
     """
     if names := with_oracle(gains):
-        return gained.headline(answers, plan, names)
+        return gained.headline(plan, answers, names, outside, tests)
     rows = unit_rows(plan, answers)
     if rows.empty:
         return ["**Nothing can be said yet.** The arms that this study compares have not both run."]
@@ -114,25 +116,26 @@ def scale(plan: Study, runs: pd.DataFrame, answers: Tables) -> str:
 def _overall(plan: Study, rows: pd.DataFrame) -> str:
     """What came out of all experiments."""
     unit, counts, total = _unit(plan), Counter(rows["verdict"]), len(rows)
-    several = f"{total} experiments" if total > 1 else "the one experiment"
-    if counts[BETTER]:
-        lead = f"{unit} helps in {f'{counts[BETTER]} of ' if total > 1 else ''}{several}."
-    elif counts[UNDECIDED] == total:
-        lead = f"It is not decided whether {unit} helps."
-    else:
-        lead = f"{unit} is not shown to help in {'any of ' if total > 1 else ''}{several}."
     margin = 100 * plan.analysis.margins[plan.analysis.endpoint]
     said = {
+        BETTER: "it helps",
         WORSE: "it makes the result worse",
         EQUIVALENT: f"it changes the result by less than {margin:g} points, for these training images",
-        UNDECIDED: "these images and trainings cannot tell",
+        UNDECIDED: "these images and trainings do not decide it",
     }
-    rest = [f"in {counts[verdict]} {words}" for verdict, words in said.items() if counts[verdict]]
     if counts[UNDECIDED] == total:
         once = (rows["seeds"] == 1).all()
-        rest = ["each network was trained once, and one training decides nothing" if once else said[UNDECIDED]]
-    rest = f" {_capital(', '.join(rest))}." if rest else ""
-    return f"**{_capital(lead)}**{rest}"
+        why = "each network was trained once, and one training decides nothing" if once else said[UNDECIDED]
+        return f"**It is not decided whether {unit} helps.** {_capital(why)}."
+    if total == 1:
+        (verdict,) = counts
+        return f"**{_capital(said[verdict].replace('it', unit, 1))}.**"
+    if counts[BETTER]:
+        lead = f"{unit} helps in {counts[BETTER]} of {total} experiments."
+    else:
+        lead = f"{unit} is not shown to help in any of {total} experiments."
+    rest = [f"in {counts[verdict]} {words}" for verdict, words in said.items() if counts[verdict] and verdict != BETTER]
+    return f"**{_capital(lead)}** {_capital(', '.join(rest))}." if rest else f"**{_capital(lead)}**"
 
 
 def _main(plan: Study, rows: pd.DataFrame, outside: pd.DataFrame) -> str:
@@ -158,17 +161,18 @@ def _looks(plan: Study, attention: pd.DataFrame) -> list[str]:
     """Whether the unit looks at the lesion more than a Gaussian in the middle does; nothing where that is not known."""
     lifts = remembered(attention_tables.lift_table, attention) if len(attention) else pd.DataFrame({"arm": []})
     lifts = lifts[lifts["arm"] == plan.analysis.comparisons[0][0]]
+    lifts = lifts.dropna(subset=["attention_lift_low"]) if len(lifts) else lifts
     if lifts.empty:
         return []
-    less, more = (lifts["attention_lift_high"] < 0).sum(), (lifts["attention_lift_low"] > 0).sum()
-    gaussian = "than a fixed Gaussian in the middle of the image"
-    if less >= more:
-        lead = f"**Its attention lies on the lesion less {gaussian} does** in {less} of {len(lifts)} experiments"
-    else:
-        lead = f"**Its attention lies on the lesion more {gaussian} does** in {more} of {len(lifts)} experiments"
+    counts = {"less": (lifts["attention_lift_high"] < 0).sum(), "more": (lifts["attention_lift_low"] > 0).sum()}
+    gaussian = "than a fixed Gaussian in the middle of the image does"
+    said = [f"{word} {gaussian}** in {count} of {len(lifts)}" for word, count in counts.items() if count]
+    if not said:
+        said = [f"neither more nor less {gaussian}**, as far as is shown, in {len(lifts)}"]
     first = lifts.iloc[0]
     lift = styling.interval(*(100 * first[f"attention_lift{end}"] for end in ("", "_low", "_high")))
-    return [f"{lead} (in `{first['part']}` the difference is {lift} points of its weight)."]
+    place = f"in `{first['part']}` the difference is {lift} points of its weight"
+    return [f"**Its attention lies on the lesion {', and **'.join(said)} experiments ({place})."]
 
 
 def _unit(plan: Study) -> str:

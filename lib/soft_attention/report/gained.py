@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from soft_attention.evaluation.metrics import METRICS
@@ -11,38 +10,41 @@ from soft_attention.report import comparison
 from soft_attention.study.config import Analysis, Study
 from soft_attention.vocabulary import ARMS, BACKBONES
 
+Tables = Mapping[str, pd.DataFrame]
+
 BASELINE = "baseline"
 ORACLES = tuple(name for name, arm in ARMS.items() if arm.needs_mask)
 DRAWS = 2_000  # for the arms that the study does not compare with the baseline
-COLUMNS = ["part", "backbone", "arm", "gain", "gain_low", "gain_high", "percent_of_ceiling", "seeds", "lesions"]
+COLUMNS = ["part", "backbone", "arm", "gain", "gain_low", "gain_high", "seeds", "lesions"]
 
 # What each sentence of the headline is about: its comparisons, with the words that lead to what each of them found.
-HEADLINE = {
-    "What there was to gain": {
-        ("lesion", BASELINE): "An oracle, which is told where the lesion is as no real system is,",
-        ("centre", BASELINE): "a fixed Gaussian in the middle of every image, without a parameter,",
-    },
-    "What the released unit gains": {
-        ("released", BASELINE): "Against the network without attention it",
-        ("released", "uniform"): "against a uniform map, the same frame with every place weighted alike, it",
-    },
-    "Against the fixed Gaussian": {
-        ("released", "centre"): "The released unit",
-        ("lesion", "centre"): "the oracle",
-    },
+TO_GAIN = {
+    ("lesion", BASELINE): "An oracle, which is told where the lesion is as no real system is,",
+    ("centre", BASELINE): "a fixed Gaussian in the middle of every image, without a parameter,",
+}
+OF_THE_UNIT = {
+    ("released", BASELINE): "Against the network without attention it",
+    ("released", "uniform"): "against a uniform map, the same frame with every place weighted alike, it",
+}
+BESIDE_THE_GAUSSIAN = {("released", "centre"): "The released unit", ("lesion", "centre"): "the oracle"}
+ELSEWHERE = {
+    ("centre", BASELINE): "The fixed Gaussian",
+    ("released", BASELINE): "the released unit",
+    ("released", "centre"): "the released unit, against the Gaussian,",
 }
 IN_SHORT = {
-    ("lesion", BASELINE): "Knowing where the lesion is",
-    ("centre", BASELINE): "A fixed Gaussian in the middle of every image",
-    ("released", BASELINE): "The released attention unit",
+    ("lesion", BASELINE): "knowing the lesion's place {}",
+    ("centre", BASELINE): "a fixed Gaussian in the middle of every image {}",
+    ("released", BASELINE): "the released attention unit {}",
 }
 HELPS = {
     BETTER: "helps",
     WORSE: "harms",
-    EQUIVALENT: "changes nothing that counts",
+    EQUIVALENT: "changes nothing that counts for these training images",
     UNDECIDED: "is not shown to help",
 }
-BESIDE_GAUSSIAN = {BETTER: "does better than that Gaussian", WORSE: "does worse than that Gaussian"}
+AGAINST_GAUSSIAN = {BETTER: "the unit does better than the Gaussian", WORSE: "the unit does worse than the Gaussian"}
+CLEAR = 0.05
 
 
 def gains_table(
@@ -50,9 +52,8 @@ def gains_table(
 ) -> pd.DataFrame:
     """What each arm gains over the baseline in each part of `answers`, by the endpoint, in points (hundredths).
 
-    Columns: part, backbone, arm (an oracle last), gain with gain_low and gain_high (95 %), seeds, lesions, and
-    percent_of_ceiling: the gain over that of the oracle, missing where the oracle's interval does not exclude 0. Parts
-    and arms without a baseline are left out.
+    Columns: part, backbone, arm (an oracle last), gain with gain_low and gain_high (95 %), seeds, lesions. Parts and
+    arms without a baseline are left out.
 
     Args:
         parts, answers: from `load.by_part` and `comparison.answers`. What the study compares with the baseline is taken
@@ -60,49 +61,75 @@ def gains_table(
     """
     tables = [_gains(parts[name], table, analysis).assign(part=name) for name, table in answers.items()]
     gains = pd.concat([table for table in tables if len(table)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
-    ceiling = gains[gains["arm"].isin(ORACLES) & (gains["gain_low"] > 0)].set_index(["part", "backbone"])["gain"]
-    places = pd.MultiIndex.from_frame(gains[["part", "backbone"]])
-    shares = 100 * gains["gain"].to_numpy(float) / ceiling.reindex(places).to_numpy(float)
-    gains["percent_of_ceiling"] = np.where(gains["arm"].isin(ORACLES), np.nan, shares)
     return gains[COLUMNS]
 
 
 def headline(
-    answers: Mapping[str, pd.DataFrame], study: Study, names: Sequence[str], unfinished: Sequence[str] = ()
+    study: Study,
+    answers: Tables,
+    names: Sequence[str],
+    outside: Tables,
+    tests: pd.DataFrame,
+    unfinished: Sequence[str] = (),
 ) -> list[str]:
     """Sentences in Markdown: in short; what there was to gain, what the released unit gains, also beside a Gaussian.
 
     Args:
-        answers: from `comparison.answers`.
         study: the sentences are on its endpoint, and say what its parts are.
+        answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
         names: the parts to speak of, in this order; the first that has run is the one of the short answer, and a last
             sentence names those that have not run.
+        tests: from `comparison.tests_table`, with the column part.
         unfinished: from `load.unfinished`: a sentence says of which of these parts runs are missing.
 
     Of every comparison stands what its verdict allows, no more, with the interval.
     """
-    analysis = study.analysis
-    points = f" (points of {METRICS[analysis.endpoint].label}, with 95 % intervals)"
     measured, absent = ([name for name in names if (name in answers) is known] for known in (True, False))
     waiting = [entry for entry in unfinished if entry.partition(" ")[0] in names]
-    sentences = [_in_short(answers[measured[0]], analysis)] if measured else []
-    sentences += [f"**Preliminary:** {', '.join(waiting)} runs are finished. Verdicts may change."] if waiting else []
+    score = METRICS[study.analysis.endpoint].label
+
+    def found(title: str, comparisons: Mapping[tuple[str, str], str], tables: Tables) -> str:
+        of = [_in_parts(tables, study.analysis, pair, measured or names) for pair in comparisons]
+        clauses = (f"{words} {text}" for words, text in zip(comparisons.values(), of, strict=True))
+        return f"**{title}.** {'; '.join(clauses)}."
+
+    sentences = [_in_short(measured[0], answers[measured[0]], study.analysis)] if measured else []
+    sentences += [preliminary(waiting)] if waiting else []
+    sentences += [
+        found(f"What there was to gain, in points of {score} with 95 % intervals", TO_GAIN, answers),
+        found("What the released unit gains", OF_THE_UNIT, answers),
+        found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN, answers),
+    ]
+    seen = {name: table for name, table in outside.items() if name in measured}
+    sentences += [found("On another test set, ISIC 2018 Task 3", ELSEWHERE, seen)] if seen else []
+    sentences += [_stricter(tests[tests["part"] == measured[0]])] if measured and len(tests) else []
     sentences += [f"**What was trained.** {_about(study, measured)}."] if measured else []
-    for title, comparisons in HEADLINE.items():
-        found = [_in_parts(answers, analysis, pair, measured or names) for pair in comparisons]
-        clauses = [f"{words} {text}" for words, text in zip(comparisons.values(), found, strict=True)]
-        sentences.append(f"**{title}**{'' if title != next(iter(HEADLINE)) else points}. {'; '.join(clauses)}.")
     return [*sentences, *([f"**Not measured yet.** {_about(study, absent)}."] if absent else [])]
 
 
-def _in_short(rows: pd.DataFrame, analysis: Analysis) -> str:
-    """What the verdicts on one network say, in one bold line without a number."""
-    rows = rows[(rows["metric"] == analysis.endpoint) & (rows["backbone"] == rows["backbone"].iloc[0])]
-    verdicts = {(row.arm, row.reference): row.verdict for row in rows.itertuples()}
-    said = [f"{words} {HELPS[verdicts[pair]]}" for pair, words in IN_SHORT.items() if pair in verdicts]
-    if beside := BESIDE_GAUSSIAN.get(verdicts.get(("released", "centre"), "")):
-        said[-1] += f", and {beside}"
-    return f"**{'. '.join(said)}.**"
+def preliminary(unfinished: Sequence[str]) -> str:
+    """A sentence in Markdown on parts that lack runs. `unfinished`: from `load.unfinished`."""
+    return f"**Preliminary.** Finished runs: {', '.join(unfinished)}. Verdicts may change."
+
+
+def _in_short(name: str, rows: pd.DataFrame, analysis: Analysis) -> str:
+    """What the verdicts on one network in one part say, in one bold line without a number."""
+    rows = rows[rows["metric"] == analysis.endpoint]
+    network = rows["backbone"].iloc[0]
+    verdicts = {(row.arm, row.reference): row.verdict for row in rows[rows["backbone"] == network].itertuples()}
+    said = [words.format(HELPS[verdicts[pair]]) for pair, words in IN_SHORT.items() if pair in verdicts]
+    said += filter(None, [AGAINST_GAUSSIAN.get(verdicts.get(("released", "centre"), ""))])
+    return f"**In short, for {BACKBONES[network].title} in the part `{name}`: {'; '.join(said) or 'nothing yet'}.**"
+
+
+def _stricter(tests: pd.DataFrame) -> str:
+    """Which comparisons of a part stay clear by the test over runs."""
+    clear = [f"{row.arm} - {row.reference}" for row in tests.itertuples() if row.p_holm < CLEAR]
+    if len(clear) == len(tests):
+        confirmed = "every difference stays clear"
+    else:
+        confirmed = f"of {len(tests)} differences {', '.join(clear) or 'none'} {'stay' if clear[1:] else 'stays'} clear"
+    return f"**By a stricter test**, the corrected t-test over runs, {confirmed}."
 
 
 def _about(study: Study, names: Sequence[str]) -> str:

@@ -1,10 +1,10 @@
 """Writes the result in numbers, docs/results.md, and README's headline: `python -m soft_attention.report.results_page`.
 
-
 The main result is made from the kept runs, the headline from the tables that the summary of its study keeps.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -64,13 +64,18 @@ def main_result(study: str = STUDY) -> str:
 
 def headline(study: str = HEADLINE_STUDY, names: Sequence[str] = HEADLINE_PARTS) -> str:
     """`gained.headline` of a study's kept tables as a list in Markdown, whatever of it has run."""
-    plan, file = Study.load(study), paths.RESULTS / study / "summary" / "comparisons.csv"
-    kept = pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame({"part": []})
-    answers = {name: rows for name, rows in kept.groupby("part", sort=False) if name in names}
+    plan, summary = Study.load(study), paths.RESULTS / study / "summary"
+    answers, outside = (_kept_parts(summary / f"{name}.csv", names) for name in ("comparisons", "external-comparisons"))
     if not answers:
-        return f"- What there was to gain at most is not known yet: the study `{study}` has not run."
+        return f"- What there was to gain is not known yet: the study `{study}` has not run."
     waiting = unfinished(plan, by_part(load_runs(plan)))
-    return "\n".join(f"- {sentence}" for sentence in gained.headline(answers, plan, names, waiting))
+    tests = pd.read_csv(summary / "tests.csv") if (summary / "tests.csv").exists() else pd.DataFrame()
+    return "\n".join(f"- {sentence}" for sentence in gained.headline(plan, answers, names, outside, tests, waiting))
+
+
+def _kept_parts(file: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    kept = pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame({"part": []})
+    return {name: rows for name, rows in kept.groupby("part", sort=False) if name in names}
 
 
 def replace_main_result(text: str, result: str, begin: str = BEGIN, end: str = END) -> str:
