@@ -3,11 +3,12 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import product
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -222,6 +223,12 @@ def upright_size(file: Path) -> tuple[int, int]:
         return image.size[::-1] if _orientation(file, image) >= 5 else image.size
 
 
+def stored_size(name: str, stream: IO[bytes]) -> tuple[int, int]:
+    """Width and height of an image as its file lists them; `name` is what a StudyError calls it."""
+    with _opened(name, stream) as image:
+        return image.size
+
+
 def _orientation(file: Path, image: Image.Image) -> int:
     """How a photo was held, as EXIF counts; 1: upright, as Pillow turns every TIFF by itself."""
     if image.format == "TIFF":
@@ -237,10 +244,10 @@ def _orientation(file: Path, image: Image.Image) -> int:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
-    """An image file, open to read; whatever is wrong with it becomes a StudyError that names it."""
+def _opened(file: Path | str, stream: IO[bytes] | None = None) -> Iterator[Image.Image]:
+    """An image file, or a stream of this name, open to read; whatever is wrong becomes a StudyError that names it."""
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with Image.open(stream or file, formats=FORMATS) as image:
             _check(file, image)
             yield image
     except StudyError:
@@ -248,7 +255,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise StudyError(f"{file} has too many pixels to be a photo ({error}); make it smaller") from error
     except UnidentifiedImageError as error:
-        known, found = ", ".join(FORMATS), _found(file)
+        known, found = ", ".join(FORMATS), _found(stream or file)
         raise UnreadableImage(
             f"{file} cannot be read as an image: it is no {known}{found}; save it as one of these, or delete it", found
         ) from error
@@ -257,7 +264,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
         raise UnreadableImage(message, f" that can be read ({error})") from error
 
 
-def _check(file: Path, image: Image.Image) -> None:
+def _check(file: Path | str, image: Image.Image) -> None:
     if (pixels := image.width * image.height) > MAX_PIXELS:
         raise StudyError(f"{file} has {pixels:,} pixels, more than {MAX_PIXELS:,}; make it smaller")
     coding = str(image.tile[0].args) if image.format == "PNG" else image.mode
@@ -270,9 +277,10 @@ def _check(file: Path, image: Image.Image) -> None:
         raise StudyError(f"{file} holds {count} pictures; save the one that is meant")
 
 
-def _found(file: Path) -> str:
+def _found(file: Path | IO[bytes]) -> str:
     """What another file is, for a message, if its first bytes tell."""
-    with open(file, "rb") as content:
+    with nullcontext(file) if hasattr(file, "read") else open(file, "rb") as content:
+        content.seek(0)
         start = content.read(132)
     kinds = {
         "GIF": (0, b"GIF8"),

@@ -205,6 +205,40 @@ def test_pixels_of_several_sizes(make, source):
     assert pixels(source()) == "own copy (images of several sizes)"
 
 
+@pytest.mark.parametrize("place", ["loose", "packed.zip"])
+def test_what_is_no_photo_is_named_and_no_program_is_started(place, make, source, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a program was started"))
+    make.files(place, {f"I{n}.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n" for n in (1, 2, 3, 4)})
+    make.table("HAM10000_metadata.csv")
+    found = source()
+    with pytest.raises(StudyError, match=r"I1\.jpg.* cannot be read as an image: it is no JPEG, .* but EPS;"):
+        found.pixels([places[0] for _, places in sorted(found.files.layout.images.items())])
+
+
+def test_a_photo_of_a_billion_pixels_is_named(make, source):
+    photo = make.picture((30, 20), 1)
+    size = photo.index(b"\0\x14\0\x1e")  # height and width in the frame header
+    make.files("loose", {"I1.jpg": photo[:size] + b"\xff\xff\xff\xff" + photo[size + 4 :]})
+    with pytest.raises(StudyError, match=r"I1\.jpg has too many pixels"):
+        source().pixels([Place(make.folder / "loose" / "I1.jpg")])
+
+
+def test_a_file_that_may_not_be_read_is_named(make, source, monkeypatch):
+    make.images("images")
+    make.table("HAM10000_metadata.csv")
+    real = open
+    denied = PermissionError(13, "Permission denied")
+
+    def closed(path, *options):
+        if str(path).endswith("metadata.csv"):
+            raise denied
+        return real(path, *options)
+
+    monkeypatch.setattr("soft_attention.data.fetch.layouts.open", closed, raising=False)
+    with pytest.raises(StudyError, match=r"HAM10000_metadata\.csv cannot be read: Permission denied"):
+        source().files  # noqa: B018
+
+
 @pytest.fixture
 def url(folder, monkeypatch):
     """The folder, served over HTTP on this machine."""

@@ -40,9 +40,13 @@ class Place(NamedTuple):
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The file, open to read; damage of its archive is a StudyError."""
+        """The file, open to read; StudyError if it may not be read, or its archive is damaged."""
         if self.entry is None:
-            with open(self.path, "rb") as stream:
+            try:
+                stream = open(self.path, "rb")  # noqa: SIM115
+            except OSError as error:
+                raise StudyError(f"{self.path} cannot be read: {error.strerror}") from error
+            with stream:
                 yield stream
         else:
             with open_archive(self.path) as archive, archive.open(self.entry) as stream:

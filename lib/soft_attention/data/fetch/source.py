@@ -6,12 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
 from soft_attention.data.catalog import DatasetInfo
 from soft_attention.data.fetch.download import can_do_without, copy_mirror, fetch, find, is_official, is_url, proven
 from soft_attention.data.fetch.layouts import Layout, Place, differing, gather, image_of, look, mask_of
 from soft_attention.data.fetch.tables import Rows, first, rows, without_row
+from soft_attention.data.images import stored_size
 from soft_attention.errors import StudyError
 
 _LOOKED_AT = 100  # images whose size is read to describe a mirror
@@ -138,8 +137,6 @@ def _folder(mirror: str | Path) -> Path:
 
 
 def _size(place: Place) -> str:
-    try:
-        with place.open() as stream, Image.open(stream) as image:
-            return f"{image.width}x{image.height}"
-    except OSError as error:
-        raise StudyError(f"{place} cannot be read as an image: get it anew") from error
+    with place.open() as stream:
+        width, height = stored_size(str(place), stream)
+    return f"{width}x{height}"
