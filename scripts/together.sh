@@ -19,12 +19,13 @@ holder() {
 
 run_together() {  # COMMAND...: whichever of its processes is killed, or if this script is told to end, none is left
     local status=0
+    group=
+    trap 'end_all INT; fail "interrupted: nothing runs any more; the same command goes on where this one was"' INT TERM HUP
     set -m  # a process group of its own
     "$@" </dev/null &
     group=$!
     set +m
     echo "$$ $group" >.run_all.lock
-    trap 'end_all INT; fail "interrupted: nothing runs any more; the same command goes on where this one was"' INT TERM HUP
     wait "$group" || status=$?
     trap - INT TERM HUP
     end_all TERM
@@ -34,6 +35,7 @@ run_together() {  # COMMAND...: whichever of its processes is killed, or if this
 end_all() {  # SIGNAL for the command; what it started gets TERM, and whatever is left after 20 seconds KILL
     local second
     trap '' INT TERM HUP
+    group=${group:-${!:-}}  # told to end just after the command was started
     kill -s "$1" "$group" 2>/dev/null || true
     for second in {1..20}; do
         kill -TERM -- "-$group" 2>/dev/null || return 0
