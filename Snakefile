@@ -1,4 +1,6 @@
 # The order of work: get the data, train every run, look at its attention, sum up. ./run_all.sh calls it.
+import logging
+import sys
 from pathlib import Path
 
 from soft_attention import paths
@@ -7,19 +9,27 @@ from soft_attention.study.data_record import is_recorded
 from soft_attention.study.folder import changes
 from soft_attention.errors import StudyError
 
-study = Study.load(Path(config.get("study", "demo")).name.removesuffix(".yaml"))
-results = paths.RESULTS / study.name
-runs = {run.id: run for run in study.runs()}
 memory = 5000  # MiB for a run: records of frozen ones show up to 6,100, but all except 600 of it is mapped features
 stage = "python -m soft_attention.study.stages"
+said = ("returned non-zero exit status 1.", "execution failed. Look above for error messages", "complete successfully.")
 
-for run in runs.values():
-    if (run.folder / "params.json").exists() and (changed := changes(run, run.folder)):
-        raise StudyError(f"{run.folder} was run with other parameters ({changed}): remove it or rename the study")
+try:
+    study = Study.load(Path(config.get("study", "demo")).name.removesuffix(".yaml"))
+    runs = {run.id: run for run in study.runs()}
+    for run in runs.values():
+        if (run.folder / "params.json").exists() and (changed := changes(run, run.folder)):
+            raise StudyError(f"{run.folder} was run with other parameters ({changed}): remove it or rename the study")
+    datasets = dict.fromkeys(run.dataset for run in runs.values())
+    unprepared = [dataset for dataset in datasets if not is_recorded(study, dataset)]
+except StudyError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
+results = paths.RESULTS / study.name
 
-datasets = dict.fromkeys(run.dataset for run in runs.values())
-unprepared = [dataset for dataset in datasets if not is_recorded(study, dataset)]
+for handler in logging.getLogger("snakemake.logging").handlers:
+    if handler.name == "DefaultStreamHandler":  # a stage that fails says why; these words of Snakemake stay in its log
+        handler.addFilter(lambda record: not record.getMessage().endswith(said))
 
 
 def marker(dataset):

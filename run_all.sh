@@ -33,9 +33,19 @@ limits=(--cores all --resources mem_mib="$memory")
 [ "$gpus" -eq 0 ] || limits+=(gpu=1)  # runs take turns on a GPU
 case " $* " in *" --profile "* | *" --executor "*) limits=() ;; esac  # a cluster has limits of its own
 
+export FAILURES="$PWD/.snakemake/failures"  # why each stage failed that did, for the end
+mkdir -p .snakemake
+: >"$FAILURES"
+status=0
 run_together snakemake "${limits[@]}" --config study="params/$study.yaml" --quiet host rules reason \
-    --keep-going --rerun-incomplete --rerun-triggers mtime --nolock --scheduler greedy "$@" ||
-    fail "part of the study '$study' failed: the messages above say what, and where the notebook with the error is"
+    --keep-going --rerun-incomplete --rerun-triggers mtime --nolock --scheduler greedy "$@" || status=$?
+if [ "$status" -eq 2 ]; then
+    exit 1  # what is wrong with the study file or the options has been said
+elif [ "$status" -ne 0 ] && [ -s "$FAILURES" ]; then
+    fail "part of the study '$study' failed:"$'\n'"$(awk '!told[$0]++' "$FAILURES")"
+elif [ "$status" -ne 0 ]; then
+    fail "part of the study '$study' failed: the messages above say what"
+fi
 
 case " $* " in *" -n "* | *" --dry-run "*) python -m soft_attention.study.stages plan "$study"; exit ;; esac
 report="results/$study/report.html"

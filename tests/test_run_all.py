@@ -88,6 +88,20 @@ def test_a_folder_whose_name_snakemake_would_read_is_refused(project, odd):
     assert done.returncode == 1 and f"error: the folder {folder} has one of" in done.stderr
 
 
+def test_the_end_says_once_what_failed_of_many(project):
+    pretend(project, "snakemake", 'printf "seed-0 failed: why\\n  the notebook\\n%.0s" 1 2 >>"$FAILURES"; exit 1')
+    for _ in range(2):  # what failed in an earlier call is not told
+        done = subprocess.run([project / "run_all.sh"], env=surroundings(project), capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr == "error: part of the study 'demo' failed:\nseed-0 failed: why\n  the notebook\n"
+
+
+def test_a_mistake_in_a_study_file_is_said_and_nothing_more(project):
+    pretend(project, "snakemake", "echo 'error: unknown key' >&2; exit 2")
+    done = subprocess.run([project / "run_all.sh"], env=surroundings(project), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "error: unknown key\n")
+
+
 @pytest.fixture
 def running(project):
     """The command at work: its Snakemake has started a training, which is told to end in vain."""

@@ -33,12 +33,17 @@ def project(tmp_path):
     return tmp_path
 
 
+def snakemake(project: Path, *options: str) -> subprocess.CompletedProcess:
+    """Snakemake as run_all.sh calls it, with a `python` before others on PATH that is the project's own, if any."""
+    options = ["--cores", "1", "--rerun-triggers", "mtime", "--nolock", "--config", "study=mine", *options]
+    command = [sys.executable, "-m", "snakemake", *options]
+    environment = os.environ | {"PYTHONPATH": str(project / "lib"), "PATH": f"{project}:{os.environ['PATH']}"}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+
+
 def plan(project: Path, *options: str) -> str:
     """What `run_all.sh -n` shows."""
-    options = ["-n", "--cores", "1", "--rerun-triggers", "mtime", "--nolock", "--config", "study=mine", *options]
-    command = [sys.executable, "-m", "snakemake", *options]
-    environment = os.environ | {"PYTHONPATH": str(project / "lib")}
-    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+    done = snakemake(project, "-n", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -63,3 +68,29 @@ def test_a_run_asks_for_memory_but_never_for_more_than_there_is(project):
     asked = re.findall(r"mem_mib=(\d+)", plan(project))
     assert asked == ["5000"] * 3  # two trainings and the attention of one
     assert set(re.findall(r"mem_mib=(\d+)", plan(project, "--resources", "mem_mib=3000"))) == {"3000"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "shown"),
+    [("echo 'error: no disk' >&2; exit 1", False), ("kill -KILL $$", True)],
+    ids=["that says why it fails", "that is killed"],
+)
+def test_of_a_stage(project, stage, shown):
+    """Snakemake's words come to the terminal only where the stage could not say any; in its log they always are."""
+    (project / "python").write_text(f"#!/bin/sh\n{stage}\n")
+    (project / "python").chmod(0o755)
+    done = snakemake(project, "--quiet", "rules")
+    assert done.returncode == 1
+    assert ("error: no disk" in done.stderr) != shown
+    (log,) = (project / ".snakemake" / "log").iterdir()
+    for text, words in ((done.stderr, shown), (log.read_text(), True)):
+        assert ("RuleException" in text) == words
+    assert "Look above" not in done.stderr and "At least one job" not in done.stderr
+
+
+def test_a_mistake_in_the_study_file_is_one_sentence(project):
+    (project / "params" / "mine.yaml").write_text(yaml.safe_dump(SMOKE | {"arms": ["releasd"]}))
+    done = snakemake(project, "-n")
+    assert done.returncode == 2
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("error: ") and "did you mean 'released'?" in said

@@ -59,6 +59,12 @@ def test_a_failing_cell_leaves_its_notebook_where_the_message_says(notebook, tmp
     assert not output.exists()
 
 
+def test_a_sentence_for_people_is_told_without_the_name_of_its_class(notebook, tmp_path):
+    code = "from soft_attention.errors import StudyError; raise StudyError('labels.csv: no label in line 3')"
+    with pytest.raises(StudyError, match=r"^my run failed: labels\.csv: no label in line 3\n"):
+        stages.execute(notebook(code), tmp_path / "done.ipynb", {}, "my run")
+
+
 def test_a_parameter_that_the_notebook_does_not_have_is_an_error(notebook, tmp_path):
     with pytest.raises(StudyError, match=r"source\.ipynb has no parameter y"):
         stages.execute(notebook("pass"), tmp_path / "done.ipynb", {"y": 1}, "my run")
@@ -132,6 +138,14 @@ def test_what_kills_left_beside_a_finished_run_is_removed(tmp_path, monkeypatch)
         (folder / name).touch()
     stages.train(Study.load("smoke").runs()[0])
     assert {file.name for file in folder.iterdir()} == kept
+
+
+def test_why_a_stage_failed_is_kept_for_whoever_called_many(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAILURES", str(tmp_path / "failures"))
+    for name in ("smokey", "demoo"):
+        assert stages.main(["train", name, "x"]) == 1
+    first, second = (tmp_path / "failures").read_text().splitlines()
+    assert "smokey.yaml" in first and "demoo.yaml" in second
 
 
 def test_an_unknown_study_or_run_is_one_line_and_exit_1(capsys):

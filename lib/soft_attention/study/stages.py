@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from nbclient.exceptions import DeadKernelError
 from traitlets.config import Config
 
 from soft_attention import files, paths, progress
-from soft_attention.errors import StudyError, known
+from soft_attention.errors import StudyError, WrongValue, known
 from soft_attention.quiet import stderr_to
 from soft_attention.study.config import PLAY, Run, Study
 from soft_attention.study.data_record import is_recorded, record_file
@@ -35,6 +36,7 @@ from soft_attention.study.page import html_page
 from soft_attention.study.plan import plan_text
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+OURS = (StudyError.__name__, WrongValue.__name__)  # their messages are sentences for people
 LEFT_BY_A_KILL = (".????????-*", "*.weights.h5", "notebook.failed.*")  # beside a finished run: of no more use
 
 
@@ -68,9 +70,9 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any], name: str)
             with stderr_to(log):  # TensorFlow's banners, crashes
                 _papermill(notebook, failed, parameters)
         except papermill.PapermillExecutionError as error:
+            kind = "" if error.ename in OURS else f"{error.ename}: "
             raise StudyError(
-                f"{name} failed: {error.ename}: {error.evalue}{_disks(error.evalue)}\n"
-                f"  the notebook with the error: {failed}"
+                f"{name} failed: {kind}{error.evalue}{_disks(error.evalue)}\n  the notebook with the error: {failed}"
             ) from None
         except DeadKernelError:
             raise StudyError(f"{name} failed: {_last_words(log)}\n  the notebook so far: {failed}") from None
@@ -96,7 +98,7 @@ def data(study: Study, dataset: str) -> None:
         "image_sizes": sorted({run.size for run in runs}),
     }
     output = record_file(study.name, dataset).with_suffix(".ipynb")
-    execute(paths.NOTEBOOKS / "01_data.ipynb", output, parameters, f"{study.name}/data/{dataset}")
+    execute(paths.NOTEBOOKS / "01_data.ipynb", output, parameters, f"{study.name}/data/{output.stem}")
 
 
 def train(run: Run) -> None:
@@ -210,10 +212,20 @@ def _end_on_signals() -> None:
     def end(number, frame):
         for each in ENDING:
             signal.signal(each, signal.SIG_IGN)
+        logging.getLogger("asyncio").disabled = True  # of tasks whose kernel dies it would print tracebacks
         sys.exit(128 + number)
 
     for each in ENDING:
         signal.signal(each, end)
+
+
+def _failed(why: str) -> int:
+    """Say why a stage failed: at once, and in the file FAILURES for whoever called it and many others."""
+    print(f"error: {why}", file=sys.stderr)
+    if file := os.environ.get("FAILURES"):
+        with suppress(OSError), open(file, "a", encoding="utf-8") as failures:
+            failures.write(f"{why}\n")
+    return 1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -239,11 +251,9 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             attention(study, find_run(study, options.what))
     except (StudyError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _failed(str(error))
     except OSError as error:
-        print(f"error: {error.filename or options.study}: {error.strerror or error}", file=sys.stderr)
-        return 1
+        return _failed(f"{error.filename or options.study}: {error.strerror or error}")
     return 0
 
 
