@@ -1,9 +1,11 @@
-"""What a study would run, and how long that took the authors on their GPU."""
+"""What a study would run, how long that took the authors on their GPU, and whether a folder has its images."""
 
 import math
 
 import pandas as pd
 
+from soft_attention.data.catalog import CATALOG
+from soft_attention.data.fetch.check import check
 from soft_attention.published import published
 from soft_attention.study.config import Run, Study
 
@@ -28,6 +30,24 @@ def plan_text(study: Study) -> str:
     if hours.notna().any():
         text += f"\nat most {hours.sum():.0f} GPU hours at the authors' seconds per epoch (a GPU of Google Colab)"
     return text
+
+
+def images_in(study: Study, folder: str) -> tuple[bool, str]:
+    """Whether a folder will do for all public data sets of a study, and what to say of each; nothing is unpacked."""
+    found = [check(folder, name) for name in _public(study)]
+    return all(will_do for will_do, _ in found), "\n".join(said for _, said in found)
+
+
+def _public(study: Study) -> list[str]:
+    """The public data sets that a study reads, outside test sets too."""
+    names: dict[str, None] = {}
+    for run in study.runs():
+        info = CATALOG.get(run.dataset)
+        if info and info.files:
+            names[info.name] = None
+            if info.external and (run.external_test or run.protocol == "official"):
+                names[info.external] = None
+    return list(names)
 
 
 def _row(run: Run, recipe: pd.DataFrame, last: pd.Series) -> dict:

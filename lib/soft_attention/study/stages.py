@@ -28,12 +28,13 @@ from nbclient.exceptions import DeadKernelError
 from traitlets.config import Config
 
 from soft_attention import files, paths, progress
+from soft_attention.data.fetch.download import is_url
 from soft_attention.errors import StudyError, WrongValue, known
 from soft_attention.quiet import stderr_to
 from soft_attention.study.config import PLAY, Run, Study
 from soft_attention.study.data_record import is_recorded, record_file
 from soft_attention.study.page import html_page
-from soft_attention.study.plan import plan_text
+from soft_attention.study.plan import images_in, plan_text
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OURS = (StudyError.__name__, WrongValue.__name__)  # their messages are sentences for people
@@ -219,6 +220,17 @@ def _end_on_signals() -> None:
         signal.signal(each, end)
 
 
+def _plan(study: Study) -> int:
+    print(plan_text(study))
+    folder = paths.data_mirror()
+    if not folder or is_url(folder):  # to look into one on the network is to download it
+        return 0
+    will_do, said = images_in(study, folder)
+    if said:
+        print(f"\nin {folder}:\n{said}")
+    return int(not will_do)
+
+
 def _failed(why: str) -> int:
     """Say why a stage failed: at once, and in the file FAILURES for whoever called it and many others."""
     print(f"error: {why}", file=sys.stderr)
@@ -240,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.stage == "data":
             data(study, options.what)
         elif options.stage == "plan":
-            print(plan_text(study))
+            return _plan(study)
         elif options.stage == "summary":
             print(f"report: {summary(study)}")
         elif options.stage == "train":

@@ -18,8 +18,13 @@ _LOOKED_AT = 10  # images whose size is read: in an archive each takes a while
 _PUBLISHED = [info for info in CATALOG.values() if info.files]
 
 
-def check(folder: str, name: str) -> tuple[bool, list[str]]:
-    """Whether one data set is all there, and what to say of it, in lines."""
+def check(folder: str, name: str) -> tuple[bool, str]:
+    """Whether one data set is all in a folder, and what to say of it, for the terminal."""
+    will_do, (title, *lines) = _examined(folder, name)
+    return will_do, "\n".join([title, *(f"  {line.removeprefix(f'{CATALOG[name].title}: ')}" for line in lines)])
+
+
+def _examined(folder: str, name: str) -> tuple[bool, list[str]]:
     info = CATALOG[name]
     source = Source(info, paths.data_dir() / name, folder)
     with files.one_at_a_time(source.folder):
@@ -33,11 +38,8 @@ def check(folder: str, name: str) -> tuple[bool, list[str]]:
         masks = sum(image in layout.masks for image in ids)
         lesions = found.table["lesion_id"].nunique()
         pixels = source.pixels([layout.images[image][0] for image in sorted(ids)[:_LOOKED_AT]])
-        return True, [
-            f"{info.title}: will do as {pixels}",
-            f"{len(ids):,} images, {masks:,} masks, {lesions:,} lesions; labels from {found.named}",
-            *source.notes(),
-        ]
+        facts = f"{len(ids):,} images, {masks:,} masks, {lesions:,} lesions; labels from {found.named}"
+        return True, [f"{info.title}: will do as {pixels}", facts, *source.notes()]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"give a folder, or set DATA_MIRROR; and of the sets any of {', '.join(names)}")
     good = set()
     for name in given.sets or names:
-        will_do, (title, *lines) = check(given.folder, name)
-        print(title, *(f"  {line.removeprefix(f'{CATALOG[name].title}: ')}" for line in lines), sep="\n")
+        will_do, said = check(given.folder, name)
+        print(said)
         good |= {name} if will_do else set()
     return int(not (good.issuperset(given.sets) and good.intersection(given.sets or DATASETS)))
 
