@@ -162,7 +162,7 @@ def test_lesions_are_found_however_their_column_is_called(own, header):
     assert same_lesions(header, own) == ["x", "x", "y"]
 
 
-@pytest.mark.parametrize("header", ["lesion_ids", "leson_id", "lesion"])
+@pytest.mark.parametrize("header", ["lesion_ids", "leson_id", "lesion", "lesion_identifier", "Lesion UID"])
 def test_a_column_that_may_hold_the_lesions_is_not_passed_over(own, header):
     with pytest.raises(StudyError, match=rf"'{header}' meant to be 'lesion_id'"):
         same_lesions(header, own)

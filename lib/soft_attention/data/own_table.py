@@ -17,6 +17,7 @@ KNOWN = (*NEEDED, "lesion_id", "image_path", "mask_path", *SIDES)
 TAKEN = ("window",)  # a column that the study itself adds, and reads
 SEPARATORS = ",;\t|"
 NEARLY = 0.8  # likeness of two names from which one is taken for a misspelt other
+_OTHER_WORDS = {"lesion_id": "lesion(identifier|uu?id|key)?"}  # what else it may be called
 _BOMS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -124,7 +125,8 @@ def _refuse_nearly_named(file: Path, names: list[str]) -> None:
     for name in (name for name in names if name not in KNOWN):
         for known in absent:
             alike = SequenceMatcher(None, squeezed(name), squeezed(known)).ratio()
-            if alike >= NEARLY or squeezed(name) == known.split("_")[0]:
+            words = _OTHER_WORDS.get(known, known.split("_")[0])
+            if alike >= NEARLY or re.fullmatch(words, squeezed(name)):
                 raise StudyError(
                     f"{file}: is the column {name!r} meant to be {known!r}? Call it so, or otherwise if it is not"
                 )

@@ -53,12 +53,13 @@ ONE, TWO = "0F" * 32, "1e" * 32
     [
         f"{ONE}  a.zip\n{TWO} *b c.csv\n\n# a note\n".encode(),
         f"{ONE}  ./a.zip\r\n{TWO}  .\\b c.csv\r\n".encode(),
+        f"{ONE}  /home/me/my data/a.zip\n{TWO}  D:\\data\\b c.csv\n".encode(),
         f"\ufeff{ONE}  a.zip\n{TWO}  b c.csv\n".encode(),
         f"{ONE}  a.zip\r\n{TWO}  b c.csv\r\n".encode("utf-16"),
         f"\ufeff{ONE}  a.zip\n{TWO}  b c.csv\n".encode("utf-16-be"),
         f"SHA256 (a.zip) = {ONE}\nSHA256(b c.csv)= {TWO}\n".encode(),
     ],
-    ids=["as sha256sum writes it", "./NAME", "BOM", "UTF-16", "UTF-16, big end first", "with tags"],
+    ids=["as sha256sum writes it", "./NAME", "whole paths", "BOM", "UTF-16", "UTF-16, big end first", "with tags"],
 )
 def test_sums_are_read(tmp_path, content):
     (tmp_path / "SHA256SUMS").write_bytes(content)

@@ -16,6 +16,7 @@ from soft_attention.files import atomic
 SUMS = "SHA256SUMS"
 _BLOCK = 1 << 20
 _LINE = re.compile(r"\\?([0-9a-fA-F]{64})\s+\*?(.+)")  # as sha256sum writes it
+_ABOVE = re.compile(r"^((\.[/\\])+|([A-Za-z]:)?[/\\](.*[/\\])?)")  # ./NAME, or the whole path of a file
 _TAGGED = re.compile(r"SHA256 ?\((.+)\) ?= ?([0-9a-fA-F]{64})")  # as sha256sum --tag and BSD write it
 
 
@@ -64,7 +65,7 @@ def _read_line(line: str, path: Path) -> tuple[str, str]:
         name, digest = match.groups()
     else:
         raise StudyError(f"{path}: the line {line[:60]!r} is no checksum: write the list anew with sha256sum")
-    return re.sub(r"^(\.[/\\])+", "", name), digest.lower()
+    return _ABOVE.sub("", name), digest.lower()
 
 
 def record_sum(path: Path, digest: str) -> None:
