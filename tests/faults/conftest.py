@@ -110,6 +110,11 @@ class Project:
             os.kill(number, signal.SIGKILL)
 
 
+@pytest.fixture(scope="session")
+def make_project():
+    return Project
+
+
 @pytest.fixture
 def project(tmp_path):
     project = Project(tmp_path / "Gerät & 'co' $(touch owned)")
@@ -124,6 +129,28 @@ def undisturbed(tmp_path_factory):
     code, said = project.run()
     assert code == 0, said
     return project.result()
+
+
+@pytest.fixture
+def little_memory():
+    """Gives what starts a process among those that may use so many MiB together: the system kills what takes more."""
+    groups = [(Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"), (Path("/sys/fs/cgroup"), "memory.max")]
+    above, limit = next((each for each in groups if (each[0] / "cgroup.procs").exists()), groups[0])
+    group = above / f"faults-{os.getpid()}"
+    made = []
+
+    def limited(mib: int):
+        try:
+            group.mkdir()
+            made.append(group)
+            (group / limit).write_text(str(mib << 20))
+        except OSError as error:
+            pytest.skip(f"no memory can be limited here: {error}")
+        return {"preexec_fn": lambda: (group / "cgroup.procs").write_text("0")}
+
+    yield limited
+    for each in made:
+        each.rmdir()
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ def test_a_full_disk_of_results_is_named_and_with_room_the_study_goes_on(project
     assert project.result() == undisturbed
 
 
-def test_a_full_disk_of_data_is_named_and_with_room_the_study_goes_on(project, undisturbed, small_disk):
+@pytest.mark.parametrize("name", ["data", "data/cache"])
+def test_a_full_disk_of_data_is_named_and_with_room_the_study_goes_on(project, undisturbed, small_disk, name):
     data = project.folder / "data"
-    small_disk(data, 1)
+    small_disk(project.folder / name, 1)
     code, said = project.run(environment={"DATA_DIR": str(data)})
-    assert code == 1 and "No space left" in said and "data" in said
-    small_disk(data, 200)
+    assert code == 1 and "No space left" in said and str(project.folder / name) in said
+    small_disk(project.folder / name, 200)
     code, said = project.run(environment={"DATA_DIR": str(data)})
     assert code == 0, said
     assert project.result() == undisturbed

@@ -1,4 +1,4 @@
-"""Kills at any moment: the results are those of an undisturbed study, bit for bit, and nothing is left behind."""
+"""Kills at any moment, and too little memory: results are those of an undisturbed study, bit for bit."""
 
 import os
 import random
@@ -52,4 +52,14 @@ def test_results_that_are_removed_after_a_kill_are_made_anew_from_the_data_stage
     code, said = project.run()
     assert code == 0, said
     assert (project.folder / "results" / "mine" / "data" / "synthetic.json").exists()
+    assert project.result() == undisturbed
+
+
+def test_where_memory_runs_out_the_run_is_named_and_with_more_it_goes_on(project, undisturbed, little_memory):
+    code, said = project.run(**little_memory(700))
+    assert code == 1 and "Traceback" not in said
+    assert "mine/synthetic/clean/mobilenet/baseline/seed-0-fold-0 failed: its process was killed" in said
+    assert "memory ran out" in said.splitlines()[-2], "also at the end"
+    code, said = project.run()
+    assert code == 0, said
     assert project.result() == undisturbed

@@ -1,13 +1,15 @@
 """Surroundings that a study does not choose: names, locale, folders, other programs' packages and kernels."""
 
 import os
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
-HOSTILE = ["<img src=x onerror=alert(1)>", "$(touch owned)", 'it\'s "quoted"; touch owned']
+HOSTILE = ["<img src=x onerror=alert(1)>", "$(touch owned)", 'it\'s "quoted"; touch owned', "../../owned"]
 
 
 class Tags(HTMLParser):
@@ -52,10 +54,10 @@ def test_hostile_names_are_neither_executed_nor_pages(project):
     own = project.folder / "own $(touch owned) 'it'"
     own.mkdir()
     rows = []
-    for number in range(60):
+    for number in range(80):
         values = np.random.default_rng(number).integers(0, 255, (32, 32, 3), dtype="uint8")
         Image.fromarray(values).save(own / f"{number}.png")
-        rows.append({"image_id": str(number), "label": HOSTILE[number % 3], "lesion_id": f"<i>{number}</i>"})
+        rows.append({"image_id": str(number), "label": HOSTILE[number % 4], "lesion_id": f"<i>{number}</i>"})
     pd.DataFrame(rows).to_csv(own / "labels.csv", index=False)
     project.write_study(datasets=[str(own)], about="$(touch owned)")
     code, said = project.run()
@@ -66,3 +68,35 @@ def test_hostile_names_are_neither_executed_nor_pages(project):
     assert not tags.active, "no script, and nothing that happens"
     assert not [source for source in tags.pictures if not source.startswith("data:")], "no picture of anybody else's"
     assert not list(project.folder.rglob("owned")) and not list(project.folder.parent.glob("owned"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may be somebody else")
+def test_the_project_of_another_user_is_named(project):
+    for folder in (project.folder, *project.folder.parents):
+        if folder.stat().st_uid == 0 and not folder.stat().st_mode & 1:
+            folder.chmod(0o755)  # pytest's own folders, up to the one for temporary files
+    code, said = project.run(user="nobody")
+    assert (
+        code == 1
+        and said == f"error: {project.folder} cannot be written to (by nobody): results and data have no place\n"
+    )
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may be somebody else")
+def test_images_that_only_another_user_may_read_are_named(project):
+    own = project.folder / "own"
+    own.mkdir()
+    (own / "labels.csv").write_text("image_id,label\n1,a\n2,b\n")
+    for number in (1, 2):
+        Image.new("RGB", (32, 32)).save(own / f"{number}.png")
+    (own / "2.png").chmod(0o600)
+    project.write_study(datasets=[str(own)])
+    for folder in (project.folder, *project.folder.parents):
+        if folder.stat().st_uid == 0 and not folder.stat().st_mode & 1:
+            folder.chmod(0o755)
+    for each in project.folder.rglob("*"):
+        if not each.is_symlink() and own not in each.parents:
+            shutil.chown(each, "nobody")
+    shutil.chown(project.folder, "nobody")
+    code, said = project.run(user="nobody", environment={"HOME": "/nonexistent"})
+    assert code == 1 and f"{own / '2.png'} cannot be read: Permission denied" in said and "Traceback" not in said
