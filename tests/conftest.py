@@ -2,10 +2,15 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+for number in (signal.SIGINT, signal.SIGHUP):  # where the tests run in the background or by nohup, they are ignored
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)  # still, but no more by what the tests start
 
 
 def folder(variable: str, holds: str, what: str) -> Path:
