@@ -226,6 +226,22 @@ def read_json(path: Path) -> Any:
         raise StudyError(f"{path} is damaged ({error}): remove it and run again") from error
 
 
+def read_memory(path: Path) -> dict:
+    """A JSON file of what is found anew if need be: empty where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """What `write_table` wrote; StudyError if the file is damaged."""
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises nearly anything
+        raise StudyError(f"{path} is damaged ({error}): remove it and run again") from error
+
+
 @contextmanager
 def named_if_damaged(file: Path, folder: Path) -> Iterator[None]:
     """Turn what Keras says of a file of weights that it cannot read into a StudyError that names the file."""

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from soft_attention.errors import StudyError
 from soft_attention.evaluation import saliency
 from soft_attention.report import attention_tables
 
@@ -42,6 +43,15 @@ def test_lift_by_class_and_size_takes_every_image_once(energies, tmp_path):
     whole = attention_tables.lift_table(pd.DataFrame([place | facts])).iloc[0]
     assert whole["attention_lift"] == pytest.approx(attention_tables.lift_over_gaussian(energies)["mean"])
     assert whole["rank_unit"] == 0.1 and np.isnan(whole["rank_network"])
+
+
+def test_half_a_file_of_energies_is_named(energies, tmp_path):
+    file = tmp_path / "attention.parquet"
+    energies.to_parquet(file)
+    file.write_bytes(file.read_bytes()[:200])
+    place = dict.fromkeys(attention_tables.PLACE, "x")
+    with pytest.raises(StudyError, match=r"attention\.parquet is damaged"):
+        attention_tables.lift_by_group(pd.DataFrame([place | {"map": "attention", "folder": tmp_path, "seed": 3}]))
 
 
 def test_overlap_with_the_lesion_is_a_mean_over_runs_of_the_kinds_that_have_one():

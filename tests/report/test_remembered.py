@@ -44,6 +44,15 @@ def test_nothing_is_computed_twice(runs):
     assert len(CALLS) == 3
 
 
+def test_half_of_what_is_remembered_is_computed_again(runs):
+    for make, argument in ((count, runs), (values, runs["folder"][0])):
+        first = remembered(make, argument)
+        (file,) = (paths.RESULTS / ".remembered").rglob("*.parquet" if make is count else "*.json")
+        file.write_bytes(file.read_bytes()[:20])
+        assert str(remembered(make, argument)) == str(first)
+    assert len(CALLS) == 4
+
+
 def test_another_prediction_argument_run_or_function_is_computed(runs):
     remembered(count, runs, "test")
     pd.DataFrame({"mel": [7]}).to_parquet(runs["folder"][1] / "predictions.parquet")

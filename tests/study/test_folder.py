@@ -42,7 +42,7 @@ def test_the_outside_test_set_has_lesions_and_no_film_prop():
     assert len(pd.read_parquet(folder / "predictions-external.parquet")) == 1512  # the file stays as it is
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"epoch,loss\n1,2.0\n2,1."])
 def test_a_damaged_history_is_named(tmp_path, content):
     (tmp_path / "history.csv").write_bytes(content)
     with pytest.raises(StudyError, match=r"history\.csv is missing or damaged .*: remove .* to make that run again"):

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import time
 from collections import defaultdict
@@ -15,7 +14,7 @@ from tqdm.auto import tqdm
 
 from soft_attention import paths
 from soft_attention.errors import StudyError
-from soft_attention.files import one_at_a_time, write_json
+from soft_attention.files import one_at_a_time, read_memory, write_json
 
 SETTLED = 2_000_000_000  # ns; what was changed later than so may change again under the same time stamp
 
@@ -56,7 +55,7 @@ def _hashes_in(folder: str, names: list[str], kept_in: Path, workers: int) -> di
     """The hash of each file of a folder, by name."""
     stamps = {name: _stamp(os.path.join(folder, name)) for name in names}
     file = kept_in / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}.json"
-    kept = _kept(file)
+    kept = read_memory(file)
     hashes = {name: kept[name][-1] for name in names if name in kept and kept[name][:-1] == stamps[name]}
     unread = [name for name in names if name not in hashes]
     if unread:
@@ -67,15 +66,8 @@ def _hashes_in(folder: str, names: list[str], kept_in: Path, workers: int) -> di
     settled = {name: [*stamps[name], hashes[name]] for name in unread if max(stamps[name][1:]) < before}
     if settled:
         with contextlib.suppress(OSError, StudyError), one_at_a_time(kept_in):
-            write_json(file, _kept(file) | settled)
+            write_json(file, read_memory(file) | settled)
     return hashes
-
-
-def _kept(file: Path) -> dict[str, list]:
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError):  # none yet, or half of one: what it knew is found anew
-        return {}
 
 
 def _stamp(file: str) -> list[int]:

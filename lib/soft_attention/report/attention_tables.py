@@ -8,6 +8,7 @@ import pandas as pd
 
 from soft_attention.evaluation.bootstrap import bootstrap_mean
 from soft_attention.evaluation.saliency import ATTENTION, GAUSSIAN, QUANTILES
+from soft_attention.files import read_table
 
 SIZES = ("smallest third", "middle third", "largest third")
 PLACE = ["part", "dataset", "protocol", "backbone", "arm"]
@@ -108,7 +109,7 @@ def _arms(attention: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFram
     units = attention[attention["map"] == ATTENTION]
     for place, runs in units.groupby(PLACE, sort=False):
         tables = [
-            pd.read_parquet(file).assign(seed=run.seed)
+            read_table(file).assign(seed=run.seed)
             for run in runs.itertuples()
             if (file := run.folder / "attention.parquet").exists()
         ]

@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from soft_attention import files, paths
+from soft_attention.errors import StudyError
 
 COMPUTING = ("evaluation", "report")  # the rooms whose code a score follows from
 PACKAGES = ("numpy", "pandas", "scipy")
@@ -32,9 +34,10 @@ def remembered(make: Callable[..., Any], *arguments: Any) -> Any:
     """
     folder = paths.RESULTS / ".remembered" / _code()
     name = folder / _digest(f"{make.__module__}.{make.__qualname__}", *map(_content, arguments))
-    for file, read in ((name.with_suffix(".json"), files.read_json), (name.with_suffix(".parquet"), pd.read_parquet)):
-        if file.exists():
-            return read(file)
+    for file, read in ((name.with_suffix(".json"), files.read_json), (name.with_suffix(".parquet"), files.read_table)):
+        with suppress(StudyError):  # half of one is none
+            if file.exists():
+                return read(file)
     _forget_others(folder)
     found = make(*arguments)
     if isinstance(found, pd.DataFrame):

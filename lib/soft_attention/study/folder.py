@@ -1,5 +1,6 @@
 """The run folder: what lies in it under which name, and what both who writes and who reads it must know."""
 
+import io
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,8 +25,11 @@ def read_history(folder: Path) -> pd.DataFrame:
     """The epochs of a run, one row each; StudyError if they are missing or damaged."""
     file = folder / "history.csv"
     try:
-        return pd.read_csv(file)
-    except (OSError, ValueError) as error:  # ValueError: no table, or no text
+        text = file.read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("its last line is not whole")
+        return pd.read_csv(io.StringIO(text))
+    except (OSError, ValueError) as error:  # ValueError: no table, no text, or half of one
         raise StudyError(f"{file} is missing or damaged ({error}): remove {folder} to make that run again") from error
 
 

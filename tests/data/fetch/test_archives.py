@@ -58,6 +58,14 @@ def test_a_complete_folder_is_left_alone(archive, tmp_path):
     assert (tmp_path / "images/x.jpg").read_bytes() == b"touched"
 
 
+def test_a_folder_that_half_knows_what_it_was_made_from_is_made_anew(archive, tmp_path):
+    extract([archive], tmp_path / "images")
+    (tmp_path / "images" / MARKER).write_text('{"a.z')
+    (tmp_path / "images/y.jpg").unlink()
+    extract([archive], tmp_path / "images", jpegs)
+    assert visible(tmp_path / "images") == ["x.jpg", "y.jpg"]
+
+
 def test_another_archive_of_the_same_name_replaces_everything(archive, tmp_path):
     extract([archive], tmp_path / "images")
     write_zip(archive, {"y.jpg": b"from the mirror"})

@@ -41,6 +41,13 @@ def test_a_changed_file_is_read_again(file, tmp_path, change):
     assert checksum(file, tmp_path) == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def test_half_a_memory_is_none(file, tmp_path):
+    found = checksum(file, tmp_path)
+    memory = tmp_path / ".checksums.json"
+    memory.write_bytes(memory.read_bytes()[:20])
+    assert checksum(file, tmp_path) == found
+
+
 def test_crc32_is_the_one_of_zip_archives(file, tmp_path):
     assert checksums.checksums([file], tmp_path, "crc32") == {file: f"{zlib.crc32(b'abc'):08x}"}
 

@@ -89,6 +89,16 @@ def test_a_folder_with_other_settings_is_refused_and_kept(tmp_path, other):
     assert digests(tmp_path) == before
 
 
+@pytest.mark.parametrize("left", [0, 60])
+def test_half_a_table_of_what_was_drawn_is_refused(tmp_path, left):
+    settings = {"classes": SYNTHETIC_2017, "lesions": 6, **SMALL}
+    generate(tmp_path, **settings)
+    table = tmp_path / "table.csv"
+    table.write_bytes(table.read_bytes()[:left])
+    with pytest.raises(StudyError, match=f"{tmp_path}.* delete"):
+        generate(tmp_path, **settings)
+
+
 def test_an_interrupted_drawing_is_done_again(tmp_path, monkeypatch):
     def stop_at_the_third(label, seed, *rest):
         if seed[2] == 2:

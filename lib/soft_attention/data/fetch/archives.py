@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from soft_attention.data.fetch.checksums import checksum
 from soft_attention.errors import StudyError
-from soft_attention.files import leftovers, temporary_name
+from soft_attention.files import leftovers, read_memory, temporary_name
 
 MARKER = ".made_from.json"
 _ENCRYPTED = 0x41  # flag bits of an entry: any encryption, strong encryption
@@ -48,7 +48,7 @@ def extract(archives: Sequence[Path], folder: Path, name: Callable[[str], str | 
     names = [path.name for path in different.values()]
     made_from = {str(p) if names.count(p.name) > 1 else p.name: digest for digest, p in different.items()}
     marker = folder / MARKER
-    if marker.exists() and json.loads(marker.read_text(encoding="utf-8")) == made_from:
+    if read_memory(marker) == made_from:
         return
     for stale in leftovers(folder):
         shutil.rmtree(stale)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from soft_attention.errors import StudyError
-from soft_attention.files import atomic
+from soft_attention.files import atomic, read_memory
 
 SUMS = "SHA256SUMS"
 _BLOCK = 1 << 20
@@ -28,7 +28,7 @@ def checksum(path: Path, memory: Path, algorithm: str = "sha256") -> str:
 def checksums(paths: Iterable[Path], memory: Path, algorithm: str) -> dict[Path, str]:
     """`checksum` of many files, the memory being read and written once; `algorithm` may also be "crc32"."""
     record = memory / ".checksums.json"
-    known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    known = read_memory(record)
     found, new = {}, False
     for path in paths:
         key, stat = f"{algorithm}:{path.resolve()}", path.stat()

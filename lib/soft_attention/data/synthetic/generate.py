@@ -63,7 +63,10 @@ def generate(
     plan = plan.assign(generator=GENERATOR, seed=seed, height=size[0], width=size[1], centre_bias=float(centre_bias))
     if not (folder / "table.csv").exists():
         draw_all(folder, plan, seed, size, centre_bias)
-    table = pd.read_csv(folder / "table.csv")
+    try:
+        table = pd.read_csv(folder / "table.csv")
+    except ValueError as error:
+        raise StudyError(f"{folder / 'table.csv'} is damaged ({error}): delete {folder}") from error
     if not table.reindex(columns=plan.columns).equals(plan):
         raise StudyError(f"{folder} holds images made with other settings or by an older generator: delete it")
     paths = ["image_path", "mask_path", "cue_path"]
