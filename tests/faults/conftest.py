@@ -59,11 +59,11 @@ class Project:
         command.chmod(0o755)
         shutil.copy(self.folder / "requirements-cpu.lock", venv / "installed.lock")
 
-    def start(self, *options, environment=None, **more):
+    def start(self, *options, environment=None, before=(), **more):
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         surroundings = kept | {"DEVICE": "cpu"} | (environment or {})
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        command = ["./run_all.sh", "mine", *options]
+        command = [*before, "./run_all.sh", "mine", *options]
         return subprocess.Popen(command, cwd=self.folder, env=surroundings, start_new_session=True, **pipes, **more)
 
     def run(self, *options, **more):
