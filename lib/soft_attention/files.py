@@ -255,4 +255,6 @@ def why_unreadable(error: Exception) -> str:
     """What Keras says of a file, in half a sentence for people."""
     if "deserialization of a `Lambda`" in str(error):
         return "holds a Lambda layer, which is code of whoever made it and is never run"
+    if "accessible `.keras` zip file" in str(error):  # Keras says that it does not find it
+        return "is damaged (it is no whole archive)"
     return f"is damaged ({' '.join(str(error).split())})"

@@ -200,6 +200,14 @@ def test_a_hook_of_another_repository_does_not_lend_its_commit(repository, tmp_p
     assert record.code(elsewhere) == {"git_commit": None, "git_changed": None}
 
 
+def test_half_a_network_is_named(tmp_path):
+    file = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save(file)
+    file.write_bytes(file.read_bytes()[:500])
+    with pytest.raises(StudyError, match=r"model\.keras is damaged \(it is no whole archive\): remove /"):
+        record.load_network(tmp_path)
+
+
 def test_a_network_that_holds_code_is_not_loaded(tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: 2 * x)]).save(tmp_path / "model.keras")
     with pytest.raises(StudyError, match=r"model\.keras holds a Lambda layer, which is code .* never run: remove /"):
