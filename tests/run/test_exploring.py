@@ -49,7 +49,7 @@ def test_a_run_of_any_study_is_offered_and_those_without_network_are_counted(tmp
     for seed in (1, 2):
         leave(run.model_copy(update={"study": "kept", "seed": seed}), "metrics.json")
     assert exploring.explorable() == ["mine/whole/synthetic/clean/mobilenet/paper/seed-0-fold-0"]
-    assert "(2 of kept)" in exploring.not_explorable() and "./run_all.sh" in exploring.not_explorable()
+    assert "(2 of kept)" in exploring.not_explorable() and "same settings in 02_train" in exploring.not_explorable()
 
 
 def test_a_run_that_cannot_be_opened_says_why_before_any_image_is_fetched(tmp_path, monkeypatch):
@@ -62,7 +62,7 @@ def test_a_run_that_cannot_be_opened_says_why_before_any_image_is_fetched(tmp_pa
     with pytest.raises(StudyError, match=r"has no attention to look at: choose a run of the arm released or paper"):
         exploring.open_run(f"smoke/{baseline.id}")
     leave(released, "metrics.json")
-    with pytest.raises(StudyError, match=r"model\.keras is not there .* train that run again"):
+    with pytest.raises(StudyError, match=r"model\.keras is not there .* train one with the same settings"):
         exploring.open_run(f"smoke/{released.id}")
 
 
