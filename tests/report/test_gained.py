@@ -80,7 +80,7 @@ def test_the_headline_says_what_the_verdicts_allow():
     assert "every place weighted alike, it is not shown to gain or lose, +0.5 (-0.5 to +1.5) in `frozen`" in gain
     assert gaussian.startswith("**Against the fixed Gaussian.** The released unit is worse, -3.5 (-4.5 to -2.5)")
     assert "the released unit is not shown to gain or lose, +0.6 (-0.4 to +1.6) in `frozen`" in elsewhere
-    assert stricter.endswith("the corrected t-test over runs, of 2 differences lesion - baseline stays clear.")
+    assert stricter.endswith("over runs, finds 1 of the 2 differences: lesion - baseline.")
     assert trained.startswith("**What was trained.** `frozen`: only the unit and the last layer")
     assert "`fine_tuned`: the whole network is trained" in trained
     assert absent.startswith("**Not measured yet.** `off_centre`: as frozen, on windows")

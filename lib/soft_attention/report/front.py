@@ -15,6 +15,7 @@ from soft_attention.vocabulary import ARMS, BACKBONES
 
 GENERATED = "generated"
 EXPLAINED = {"balanced_accuracy": "the share of lesions predicted correctly, every class counting the same"}
+NOT_DECIDED = "these images and trainings do not decide it"
 UNIT = "the attention unit of Datta et al. (2021)"
 
 Tables = Mapping[str, pd.DataFrame]
@@ -118,23 +119,23 @@ def _overall(plan: Study, rows: pd.DataFrame) -> str:
     unit, counts, total = _unit(plan), Counter(rows["verdict"]), len(rows)
     margin = 100 * plan.analysis.margins[plan.analysis.endpoint]
     said = {
-        BETTER: "it helps",
-        WORSE: "it makes the result worse",
-        EQUIVALENT: f"it changes the result by less than {margin:g} points, for these training images",
-        UNDECIDED: "these images and trainings do not decide it",
+        BETTER: "helps",
+        WORSE: "makes the result worse",
+        EQUIVALENT: f"changes the result by less than {margin:g} points, for these training images",
     }
     if counts[UNDECIDED] == total:
         once = (rows["seeds"] == 1).all()
-        why = "each network was trained once, and one training decides nothing" if once else said[UNDECIDED]
+        why = "each network was trained once, and one training decides nothing" if once else NOT_DECIDED
         return f"**It is not decided whether {unit} helps.** {_capital(why)}."
     if total == 1:
         (verdict,) = counts
-        return f"**{_capital(said[verdict].replace('it', unit, 1))}.**"
+        return f"**{_capital(unit)} {said[verdict]}.**"
     if counts[BETTER]:
         lead = f"{unit} helps in {counts[BETTER]} of {total} experiments."
     else:
         lead = f"{unit} is not shown to help in any of {total} experiments."
-    rest = [f"in {counts[verdict]} {words}" for verdict, words in said.items() if counts[verdict] and verdict != BETTER]
+    rest = [f"in {counts[verdict]} it {said[verdict]}" for verdict in (WORSE, EQUIVALENT) if counts[verdict]]
+    rest += [f"in {counts[UNDECIDED]} {NOT_DECIDED}"] if counts[UNDECIDED] else []
     return f"**{_capital(lead)}** {_capital(', '.join(rest))}." if rest else f"**{_capital(lead)}**"
 
 

@@ -84,7 +84,8 @@ def headline(
 
     Of every comparison stands what its verdict allows, no more, with the interval.
     """
-    measured, absent = ([name for name in names if (name in answers) is known] for known in (True, False))
+    measured = [name for name in names if name in answers]
+    absent = [name for name in names if name not in answers]
     waiting = [entry for entry in unfinished if entry.partition(" ")[0] in names]
     score = METRICS[study.analysis.endpoint].label
 
@@ -125,11 +126,10 @@ def _in_short(name: str, rows: pd.DataFrame, analysis: Analysis) -> str:
 def _stricter(tests: pd.DataFrame) -> str:
     """Which comparisons of a part stay clear by the test over runs."""
     clear = [f"{row.arm} - {row.reference}" for row in tests.itertuples() if row.p_holm < CLEAR]
-    if len(clear) == len(tests):
-        confirmed = "every difference stays clear"
-    else:
-        confirmed = f"of {len(tests)} differences {', '.join(clear) or 'none'} {'stay' if clear[1:] else 'stays'} clear"
-    return f"**By a stricter test**, the corrected t-test over runs, {confirmed}."
+    return (
+        f"**A stricter test**, the corrected t-test over runs, finds {len(clear)} of the {len(tests)} differences: "
+        f"{', '.join(clear) or 'none'}."
+    )
 
 
 def _about(study: Study, names: Sequence[str]) -> str:

@@ -46,8 +46,8 @@ def _prepare_tensorflow(threads: int, precision: str) -> None:
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    # On a CPU the graph optimiser makes the first step of these networks much slower. Their steps in float32 are no
-    # faster for it, those in mixed precision are: it takes out casts (benchmarks/precision.py).
+    # On a CPU the graph optimiser makes the first step of these networks much slower, and their steps in float32 no
+    # faster. In mixed precision it takes out casts, which paid on a Xeon with AMX; benchmarks/precision.py tries it.
     on_cpu = not tf.config.list_physical_devices("GPU")
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": on_cpu and precision == "float32"})
 
