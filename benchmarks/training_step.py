@@ -152,8 +152,9 @@ def _trainer(network: str, size: int, precision: str = "float32", augmented: boo
     from soft_attention.study.config import Study
 
     runs = Study.load("recipe_64px").runs()
-    run = next(run for run in runs if (run.backbone, run.arm) == (network, "released"))
-    run = run.model_copy(update={"image_size": size, "batch_size": BATCH, "precision": precision})
+    run = next(run for run in runs if run.arm == "released")
+    changes = {"backbone": network, "image_size": size, "batch_size": BATCH, "precision": precision}
+    run = run.model_copy(update=changes)
     training.prepare_backend(run.seed, run.precision)
     built = training.build(run, CLASSES)
     if augmented:
