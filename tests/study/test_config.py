@@ -68,7 +68,7 @@ def test_the_run_folder_is_the_one_of_the_design(load):
 def test_the_scale_says_how_little_was_trained():
     small, deep = (Study.load("recipe_64px").runs()[place] for place in (0, -1))
     assert small.scale == "64 px, random initial weights, at most 4 epochs of 460 steps, learning rate 0.01"
-    assert deep.scale == "107 px, random initial weights, at most 4 epochs of 60 steps, learning rate 0.01"
+    assert deep.scale == "107 px, random initial weights, at most 20 epochs of 275 steps, learning rate 0.001"
 
 
 def test_an_own_folder_stands_in_the_id_by_its_name(load):
