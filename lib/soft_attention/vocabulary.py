@@ -101,18 +101,18 @@ class Protocol:
         folds: there are folds, of which one is the test set.
         validation_share: of what is not tested, where none is asked for; None: nothing validates.
         single_images: only lesions of one image are tested, so that none has another one to leak.
-        ours: our test images, beside the published ones that also chose the epoch.
+        ours: what our test images are, beside the published ones that also chose the epoch.
     """
 
     chooses: str = "validation"
     folds: bool = False
     validation_share: float | None = 0.15
     single_images: bool = False
-    ours: str = "other test images, which choose nothing"
+    ours: str = "are others and choose nothing"
 
 
 PROTOCOLS = {
-    "authors": Protocol("test", validation_share=None, single_images=True, ours="the same rule, another draw"),
+    "authors": Protocol("test", validation_share=None, single_images=True, ours="choose it too, in another draw"),
     "clean": Protocol(folds=True),
     "official": Protocol(),
 }

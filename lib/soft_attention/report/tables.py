@@ -34,7 +34,7 @@ def comparison_note(dataset: str, protocol: str, leak: bool = False) -> str:
     """One sentence for a caption: how far the published columns can be compared with ours."""
     if dataset not in CATALOG:
         return f"Nothing is published for {dataset}."
-    ours = "other test images, whose lesions were trained on" if leak else PROTOCOLS[protocol].ours
+    ours = "are others, of lesions that were trained on" if leak else PROTOCOLS[protocol].ours
     return CATALOG[dataset].published.format(ours=ours)
 
 
