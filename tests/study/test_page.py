@@ -137,11 +137,18 @@ def test_a_report_follows_the_system_into_the_dark(browser, report):
 
 
 def test_on_paper_folded_tables_are_open_and_nothing_is_cut_off(browser, report):
-    page = opened(browser, report, viewport={"width": 690, "height": 1000})  # A4 without its margins
+    page = opened(browser, report, viewport={"width": 1017, "height": 690})  # A4 on its side without its margins
     height = "document.querySelector('details table').getBoundingClientRect().height"
     assert page.evaluate("!document.querySelector('details table').checkVisibility({contentVisibilityAuto: true})")
     page.emulate_media(media="print")
     assert page.evaluate(height) > 0
     assert page.evaluate("document.querySelector('details table').checkVisibility()")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1017
+    pages = re.findall(rb"/MediaBox \[0 0 (\d+)", page.pdf(prefer_css_page_size=True))
+    assert {int(width) for width in pages} == {594, 841}, "a wide table has pages on their side, the rest is upright"
+    page.evaluate(
+        "document.querySelectorAll(':is(figure, details):has(th:nth-child(12))').forEach(wide => wide.remove())"
+    )
+    page.set_viewport_size({"width": 690, "height": 1000})
     assert page.evaluate("document.documentElement.scrollWidth") <= 690
     page.close()
