@@ -40,43 +40,60 @@ def answer(backbone="vgg16", verdict="undecided"):
     return pd.DataFrame([row | numbers | {"verdict": verdict}])
 
 
+def by_claim(table):
+    return dict(zip(table["id"], table["ours"], strict=True))
+
+
 PAIR = {("vgg16", "baseline"): [0.5], ("vgg16", "released"): [0.512]}
 
 
 def test_runs_of_the_authors_protocol_speak_to_the_claimed_scores(make_part):
     parts = {"small": make_part(PAIR, protocol="authors")}
-    found = own_results(parts, {"small": answer()}, Analysis())
-    assert found["precision"] == "VGG16 (64 px), small: .512 in one training."
-    assert found["precision_gain"] == "VGG16 (64 px), small: .512 against .500 without attention (+1.2 points)."
-    assert found["test_images"] == "VGG16 (64 px), small: 828 in one draw."
-    assert found["title"].startswith("VGG16 (64 px), small: released against baseline: undecided. Balanced")
+    table = own_results(parts, {"small": answer()}, Analysis())
+    assert (table[["part", "network", "scale"]] == ["small", "VGG16", "64 px"]).all(axis=None)
+    found = by_claim(table)
+    assert found["precision"] == ".512 in one training."
+    assert found["precision_gain"] == ".512 against .500 without attention (+1.2 points)."
+    assert found["test_images"] == "828 in one draw."
+    assert found["title"].startswith("released against baseline: undecided. Balanced")
     assert "+1.2 points (-1.0 to +3.4), 828 images of 828 lesions, one training each," in found["title"]
     assert "isic2017_sensitivity" not in found
-    examined_claims(found)  # every id is a claim's
+    assert found.keys() <= set(examined_claims()["id"])
+
+
+def test_every_part_and_network_has_a_row(make_part):
+    pairs = PAIR | {("mobilenet", arm): scores for (_, arm), scores in PAIR.items()}
+    parts = {"small": make_part(pairs), "long": make_part(PAIR, part="long")}
+    table = own_results(parts, dict.fromkeys(parts, answer()), Analysis()).query("id == 'auc'")
+    assert table[["part", "network"]].to_numpy().tolist() == [
+        ["small", "VGG16"],
+        ["small", "MobileNet 0.75"],
+        ["long", "VGG16"],
+    ]
 
 
 def test_several_trainings_are_shown_with_their_spread(make_part):
-    parts = {"draws": make_part({("vgg16", "released"): [0.5, 0.6, 0.7]}, protocol="authors")}
-    found = own_results(parts, {"draws": answer()}, Analysis())
-    assert found["accuracy"] == "VGG16 (64 px), draws: .600 in the mean of 3 trainings, .500 to .700."
+    parts = {"small": make_part({("vgg16", "released"): [0.5, 0.6, 0.7]}, protocol="authors")}
+    found = by_claim(own_results(parts, {"small": answer()}, Analysis()))
+    assert found["accuracy"] == ".600 in the mean of 3 trainings, .500 to .700."
     assert "precision_gain" not in found  # no baseline
 
 
 def test_clean_runs_say_nothing_of_the_authors_test_set(make_part):
-    found = own_results({"small": make_part(PAIR)}, {"small": answer()}, Analysis())
+    found = by_claim(own_results({"small": make_part(PAIR)}, {"small": answer()}, Analysis()))
     assert set(found) == {"title", "auc", "precision_gain", "recall_absent"}
 
 
 def test_isic2017_is_told_by_task(make_part):
-    parts = {"isic": make_part(PAIR, dataset="isic2017", protocol="official")}
-    found = own_results(parts, {"isic": answer()}, Analysis())
+    parts = {"small": make_part(PAIR, dataset="isic2017", protocol="official")}
+    found = by_claim(own_results(parts, {"small": answer()}, Analysis()))
     assert found.keys() == {"title", "isic2017_sensitivity"}
-    assert found["isic2017_sensitivity"] == "VGG16 (64 px), isic: melanoma .512."
+    assert found["isic2017_sensitivity"] == "melanoma .512."
 
 
 def test_generated_images_say_nothing(make_part):
     parts = {"small": make_part(PAIR, dataset="synthetic", images="generated")}
-    assert own_results(parts, {"small": answer()}, Analysis()) == {}
+    assert own_results(parts, {"small": answer()}, Analysis()).empty
 
 
 def test_scores_for_the_peers_are_those_on_single_image_lesions(make_part):

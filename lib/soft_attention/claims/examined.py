@@ -1,10 +1,7 @@
 """The verdict on each claim of the paper, from its published numbers alone; `05_claims` shows what they rest on."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
-from soft_attention.errors import known
 from soft_attention.published import published
 
 SUPPORTED, UNDECIDED, UNCHECKABLE = "supported", "undecided", "cannot be checked"
@@ -39,24 +36,14 @@ SOURCES = {
 }
 
 
-def examined_claims(ours: Mapping[str, str] | None = None) -> pd.DataFrame:
+def examined_claims() -> pd.DataFrame:
     """Each claim of the paper with a verdict that rests on the published numbers alone.
 
-    Our results are made with other networks, images or fewer epochs: they stand beside it and change no verdict.
-
-    Args:
-        ours: our result in words by claim id, for as many claims as there is one (`own.own_results`).
+    Our results (`own.own_results`) are made with other networks, images or fewer epochs and change no verdict.
 
     Returns:
-        id, claim, value (as claimed), stands (confidence, and where it was seen), verdict, because, ours (empty without
-        one).
-
-    Raises:
-        ValueError: an id that is no examined claim.
+        id, claim, value (as claimed), stands (confidence, and where it was seen), verdict, because.
     """
-    ours = ours or {}
-    for name in ours:
-        known(name, VERDICTS, "claim")
     claims = published("claims").set_index("id")
     rows = []
     for name, (verdict, because) in VERDICTS.items():
@@ -68,5 +55,5 @@ def examined_claims(ours: Mapping[str, str] | None = None) -> pd.DataFrame:
             "value": claim["value"],
             "stands": f"{claim['confidence']} ({seen})",
         }
-        rows.append(facts | {"verdict": verdict, "because": because, "ours": ours.get(name, "")})
+        rows.append(facts | {"verdict": verdict, "because": because})
     return pd.DataFrame(rows)

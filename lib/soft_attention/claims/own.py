@@ -1,6 +1,6 @@
 """What the runs of a study say on the paper's claims, in words."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -14,8 +14,8 @@ ATTENDED = "released"
 
 def own_results(
     parts: Mapping[str, pd.DataFrame], answers: Mapping[str, pd.DataFrame], analysis: Analysis
-) -> dict[str, str]:
-    """Our result by claim id, for the claims of `examined.examined_claims` that these runs bear upon.
+) -> pd.DataFrame:
+    """What our runs say on each claim of `examined.examined_claims` that they bear upon.
 
     Only the datasets of the paper count; runs on generated images say nothing about skin.
 
@@ -25,24 +25,28 @@ def own_results(
         analysis: of the study.
 
     Returns:
-        Sentences, each with the network, the part of the study and its scale.
+        id (of the claim), part, network, scale, ours (in words); a row for each claim, part and network.
     """
     parts = {name: parts[name] for name in answers}
     on_ham10000, on_isic2017 = (_where(parts, "dataset", dataset) for dataset in ("ham10000", "isic2017"))
     as_authors = _where(on_ham10000, "protocol", "authors")
-    found = {
-        "title": _each(
-            on_ham10000 | on_isic2017, lambda name, backbone, runs: _verdict(answers[name], backbone, analysis)
-        ),
-        "precision": _each(as_authors, lambda *place: _score(place[-1], "weighted_precision")),
-        "accuracy": _each(as_authors, lambda *place: _score(place[-1], "accuracy")),
-        "auc": _each(on_ham10000, lambda *place: _both_arms(place[-1], "weighted_auc")),
-        "precision_gain": _each(on_ham10000, lambda *place: _both_arms(place[-1], "weighted_precision")),
-        "recall_absent": _each(on_ham10000, lambda *place: _both_arms(place[-1], "macro_recall")),
-        "test_images": _each(as_authors, lambda *place: _test_images(place[-1])),
-        "isic2017_sensitivity": _each(on_isic2017, lambda *place: _sensitivities(place[-1])),
+    say = {
+        "title": (on_ham10000 | on_isic2017, lambda runs: _verdict(answers[runs["part"].iloc[0]], runs, analysis)),
+        "precision": (as_authors, lambda runs: _score(runs, "weighted_precision")),
+        "accuracy": (as_authors, lambda runs: _score(runs, "accuracy")),
+        "auc": (on_ham10000, lambda runs: _both_arms(runs, "weighted_auc")),
+        "precision_gain": (on_ham10000, lambda runs: _both_arms(runs, "weighted_precision")),
+        "recall_absent": (on_ham10000, lambda runs: _both_arms(runs, "macro_recall")),
+        "test_images": (as_authors, _test_images),
+        "isic2017_sensitivity": (on_isic2017, _sensitivities),
     }
-    return {claim: text for claim, text in found.items() if text}
+    rows = [
+        {"id": claim, "part": name, "network": BACKBONES[backbone].title, "scale": _scale(runs), "ours": text}
+        for claim, (about, words) in say.items()
+        for name, backbone, runs in _networks(about)
+        if (text := words(runs))
+    ]
+    return pd.DataFrame(rows, columns=["id", "part", "network", "scale", "ours"])
 
 
 def own_scores(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
@@ -64,25 +68,19 @@ def _where(parts: Mapping[str, pd.DataFrame], column: str, value: str) -> dict[s
     return {name: runs for name, runs in parts.items() if runs[column].iloc[0] == value}
 
 
-def _each(parts: Mapping[str, pd.DataFrame], say: Callable[[str, str, pd.DataFrame], str]) -> str:
-    """What there is to say of each part's networks, by network and scale."""
-    said = {}
-    for name, backbone, runs in _networks(parts):
-        if text := say(name, backbone, runs):
-            place = BACKBONES[backbone].title, "; ".join(runs["scale"].unique())
-            said.setdefault(place, []).append(f"{name}: {text}")
-    return " ".join(f"{title} ({scale}), {' '.join(texts)}" for (title, scale), texts in said.items())
-
-
 def _networks(parts: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, str, pd.DataFrame]]:
     for name, part in parts.items():
         for backbone in (each for each in BACKBONES if each in set(part["backbone"])):
             yield name, backbone, part[part["backbone"] == backbone]
 
 
-def _verdict(answers: pd.DataFrame, backbone: str, analysis: Analysis) -> str:
-    rows = answers.query("backbone == @backbone and arm == @ATTENDED and reference == 'baseline'")
-    rows = rows[rows["metric"] == analysis.endpoint]
+def _scale(runs: pd.DataFrame) -> str:
+    return "; ".join(runs["scale"].unique())
+
+
+def _verdict(answers: pd.DataFrame, runs: pd.DataFrame, analysis: Analysis) -> str:
+    rows = answers[answers["backbone"].isin(runs["backbone"]) & (answers["metric"] == analysis.endpoint)]
+    rows = rows.query("arm == @ATTENDED and reference == 'baseline'")
     return " ".join(comparison.finding(row) for row in rows.itertuples())
 
 

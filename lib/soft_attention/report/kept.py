@@ -43,7 +43,7 @@ SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
         "report.comparison.gamma_table",
     ),
     "overview": Table("Finished runs, and their scale", "report.tables.overview"),
-    "claims": Table("Our results on the paper's claims", "claims.examined.examined_claims"),
+    "claims": Table("Our results on the paper's claims", "claims.own.own_results"),
     "networks": Table("Scores of the networks, every image counting the same", "report.tables.networks_table"),
     "gain": Table("Mean difference from the baseline, every image counting the same", "report.tables.attention_gain"),
     "tests": Table("The same differences by the corrected t-test over runs", "report.comparison.tests_table"),
