@@ -19,7 +19,7 @@ def test_the_picture_says_how_many_channels_are_read():
 
 
 def test_a_bar_is_as_long_as_the_share_that_lives():
-    counts = pd.DataFrame({"name": ["a", "b"], "live": [1, 3], "all": [4, 4]})
+    counts = pd.DataFrame({"network": ["a", "b"], "alive": [1, 3], "parameters": [4, 4]})
     figure = audit_figures.live_shares(counts, "title")
     assert [bar.get_width() for bar in figure.axes[0].containers[1]] == [0.25, 0.75]
     assert [text.get_text() for text in figure.axes[0].texts] == ["25.0%   (1 of 4)", "75.0%   (3 of 4)"]

@@ -37,16 +37,16 @@ def what_is_read(shape: tuple[int, int, int], reach: Mapping[str, Mapping[str, S
 
 
 def live_shares(counts: pd.DataFrame, title: str) -> Figure:
-    """A bar per network: the share of the unit's parameters that can matter. Columns `name`, `live`, `all`."""
+    """A bar for each row of `network`, `parameters`, `alive`: the share of the parameters that can matter."""
     figure, axes = plt.subplots(figsize=(9, 0.5 * len(counts) + 1.3))
-    place, share = np.arange(len(counts)), counts["live"] / counts["all"]
+    place, share = np.arange(len(counts)), counts["alive"] / counts["parameters"]
     axes.barh(place, 1, color="#e3e7ee", height=0.62)
     axes.barh(place, share, color=arm_colour("released"), height=0.62)
     for y, part, row in zip(place, share, counts.itertuples(), strict=True):
-        text = f"{part:.1%}   ({row.live:,} of {row.all:,})"
+        text = f"{part:.1%}   ({row.alive:,} of {row.parameters:,})"
         axes.text(part + 0.012, y, text, va="center", fontsize=11)
     axes.set(yticks=place, xlim=(0, 1), xticks=[])
-    axes.set_yticklabels(counts["name"], fontsize=12)
+    axes.set_yticklabels(counts["network"], fontsize=12)
     axes.set_title(title, fontsize=14, pad=12)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
