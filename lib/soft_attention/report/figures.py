@@ -126,9 +126,8 @@ def attention_panel(
         *(f"head, rank {k + 1}" for k in range(heads)),
         "Grad-CAM",
     ]
-    figure, grid = plt.subplots(
-        len(images), len(columns), figsize=(1.75 * len(columns), 1.8 * len(images) + 0.9), squeeze=False
-    )
+    size = (1.75 * len(columns), 1.8 * len(images) + 0.9)
+    figure, grid = plt.subplots(len(images), len(columns), figsize=size, squeeze=False)
     cells = maps.shape[2] * maps.shape[3]
     for row, image in enumerate(images):
         strongest = np.argsort(-maps[row].max(axis=(1, 2)))[:heads]
@@ -142,6 +141,7 @@ def attention_panel(
         axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
     figure.colorbar(shown, ax=grid, shrink=0.6, location="bottom", aspect=50, label="attention, times a uniform map")
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    figure.get_layout_engine().set(h_pad=0.08)  # inches, between the title and the names of the columns
     return figure
 
 
