@@ -155,8 +155,8 @@ def test_melanoma_gains_are_paired_and_counted_by_seed(make_runs):
     runs["per_class"] = [{"mel": {"auc": areas[run.arm, run.seed]}} for run in runs.itertuples()]
     (row,) = comparison.melanoma_table({"frozen": runs}).to_dict("records")
     assert row["auc"] == pytest.approx(areas["released", 0])
-    assert row["gain"] == pytest.approx(areas["released", 0] - areas["baseline", 0]) and row["low"] > 0
-    assert row["low"] < row["gain"] < row["high"]
+    assert row["gain"] == pytest.approx(areas["released", 0] - areas["baseline", 0]) and row["gain_low"] > 0
+    assert row["gain_low"] < row["gain"] < row["gain_high"]
     assert (row["arm"], row["seeds"], row["seeds_above"]) == ("released", 2, 2)
     half = runs.drop(runs[(runs["arm"] == "baseline") & (runs["seed"] == 1)].index)
     assert comparison.melanoma_table({"frozen": half})["seeds"].tolist() == [1]

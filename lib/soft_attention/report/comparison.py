@@ -276,8 +276,8 @@ def gamma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Melanoma against all other classes: its AUC, means over the runs, and what an arm gains over the baseline.
 
-    Columns: part, backbone, arm, auc; gain with low and high, for other lesions and other trainings; of how many seeds,
-    and in how many the gain is above 0. Without a class of melanoma, or without a baseline, there are no rows.
+    Columns: part, backbone, arm, auc; gain with gain_low and gain_high, for other lesions and other trainings; of
+    how many seeds, and in how many the gain is above 0. No rows without a class of melanoma, or without a baseline.
     """
     cases = []
     for name, part in parts.items():
@@ -293,7 +293,8 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(row, *zip(*cases, strict=True))) if cases else []
-    return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", "gain", "low", "high", "seeds", "seeds_above"])
+    gain = ["gain", "gain_low", "gain_high", "seeds", "seeds_above"]
+    return pd.DataFrame(rows, columns=["part", "backbone", "arm", "auc", *gain])
 
 
 def melanoma_difference(
@@ -361,7 +362,8 @@ def compared(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str
 
 def _melanoma_gain(paired: pd.DataFrame, arm: str, positive: str) -> dict[str, float]:
     gain, by_seed = melanoma_difference(paired, arm, "baseline", positive)
-    found = {"gain": gain.estimate} | dict(zip(("low", "high"), gain.interval(), strict=True))
+    low, high = gain.interval()
+    found = {"gain": gain.estimate, "gain_low": low, "gain_high": high}
     return found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
 
 

@@ -157,7 +157,7 @@ def _melanoma_lines(parts: Tables) -> Iterator[str]:
 
 
 def _gain(row: pd.Series) -> str:
-    points = styling.interval(100 * row["gain"], 100 * row["low"], 100 * row["high"])
+    points = styling.interval(100 * row["gain"], 100 * row["gain_low"], 100 * row["gain_high"])
     return f"{points}, {row['seeds_above']:.0f} of {row['seeds']:.0f}"
 
 
