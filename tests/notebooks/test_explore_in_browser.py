@@ -100,6 +100,7 @@ def page(browser, lab):
     page.set_default_timeout(PATIENCE)
     page.goto(lab)
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    page.get_by_text("| Idle").first.wait_for()  # before its kernel is there, JupyterLab runs nothing and says nothing
     run_all_cells(page)
     page.get_by_text(f"{SMOKE} predicts").first.wait_for()
     yield page
