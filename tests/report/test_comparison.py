@@ -277,6 +277,19 @@ def test_folds_that_predict_the_same_images_are_one_replicate_of_their_seed(make
     assert comparison.external_table(runs).arm.tolist() == ["baseline", "released"]
 
 
+@pytest.mark.parametrize("protocol, other", [("authors", "validation"), ("clean", "test")])
+def test_the_choice_of_the_other_subset_stands_beside(make_runs, protocol, other):
+    runs = make_runs(folds=(0,), names=("test", f"{other}-choice")).assign(protocol=protocol)
+    for run in runs.itertuples():
+        if run.arm == "released":
+            files.write_table(run.folder / predictions_file(f"{other}-choice"), predictions(1.0))
+    table = comparison.choices_table(runs).set_index("arm")
+    assert table["runs"].tolist() == [2, 2]
+    assert table.loc["released", f"accuracy_by_{other}"] == 1 > table.loc["released"].filter(like="accuracy_by").min()
+    assert table.loc["baseline", "accuracy_by_test"] == table.loc["baseline", "accuracy_by_validation"]
+    assert comparison.choices_table(make_runs("other").assign(protocol=protocol)).empty
+
+
 def test_a_metric_that_is_added_stands_in_every_table(make_runs, monkeypatch):
     """The least recall of a class: one entry in `METRICS`."""
     monkeypatch.setitem(METRICS, "least_recall", Metric("least recall", lambda of: of.recall.min(axis=-1)))

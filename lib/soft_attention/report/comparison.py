@@ -29,7 +29,7 @@ from soft_attention.report.kept import tidy
 from soft_attention.report.load import scores
 from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Analysis
-from soft_attention.study.folder import read_predictions
+from soft_attention.study.folder import predictions_file, read_predictions
 from soft_attention.vocabulary import BACKBONES, PROTOCOLS
 
 SPECIFICITY = 0.9
@@ -205,6 +205,23 @@ def external_table(runs: pd.DataFrame) -> pd.DataFrame:
         outside = {metric: found[metric] for metric in in_table("external")}
         rows.append(_place(run) | {"images": found["n_images"]} | outside)
     return _means(rows)
+
+
+def choices_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """The test images predicted with the epoch that they chose, and with the one that validation images chose.
+
+    Columns: backbone, arm, runs; of each metric the mean over the runs as `METRIC_by_test` and `METRIC_by_validation`.
+    Only runs that keep both choices count (`both_choices`); without one there are no rows.
+    """
+    rows = []
+    for run in runs.itertuples():
+        own = PROTOCOLS[run.protocol].chooses
+        other = "validation" if own == "test" else "test"
+        if (run.folder / predictions_file(f"{other}-choice")).exists():
+            by = {own: scores(run.folder, run.classes), other: scores(run.folder, run.classes, f"{other}-choice")}
+            found = {f"{m}_by_{who}": by[who][m] for m in in_table("external") for who in ("test", "validation")}
+            rows.append(_place(run) | found)
+    return _means(rows) if rows else pd.DataFrame()
 
 
 def unchosen(parts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -45,6 +45,10 @@ SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
     "overview": Table("Finished runs, and their scale", "report.tables.overview"),
     "claims": Table("Our results on the paper's claims", "claims.own.own_results"),
     "networks": Table("Scores of the networks, every image counting the same", "report.tables.networks_table"),
+    "choices": Table(
+        "The same networks with the epoch that the test images chose, and with that of the validation images",
+        "report.comparison.choices_table",
+    ),
     "gain": Table("Mean difference from the baseline, every image counting the same", "report.tables.attention_gain"),
     "tests": Table("The same differences by the corrected t-test over runs", "report.comparison.tests_table"),
     "across": Table("Parts that differ in one setting, compared", "report.comparison.across_table"),
