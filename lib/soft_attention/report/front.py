@@ -27,7 +27,7 @@ def question(plan: Study, gains: pd.DataFrame) -> str:
     if explained := EXPLAINED.get(plan.analysis.endpoint, ""):
         score = f"{score} ({explained})"
     if with_oracle(gains):
-        asked = f"How much does a network gain that is told where the lesion is? How much of this does {UNIT} gain?"
+        asked = f"How much does a network gain when it is told where the lesion is? How much of this does {UNIT} gain?"
     else:
         asked = f"Does a network classify skin lesions better with {UNIT} than without it?"
     return f"{asked} The score is {score}; a point is a hundredth. *This study:* {plan.about}."
@@ -70,7 +70,7 @@ def with_oracle(gains: pd.DataFrame) -> list[str]:
 
 
 def unit_rows(plan: Study, answers: Tables) -> pd.DataFrame:
-    """The first comparison of the study's file by the endpoint: a row per part and backbone, an experiment.
+    """The first comparison of the study's file by the endpoint: a row per part and backbone.
 
     Columns: those of `comparison.comparisons_table`, part, and name, value, low and high in points for a figure.
     """
@@ -115,7 +115,7 @@ def scale(plan: Study, runs: pd.DataFrame, answers: Tables) -> str:
 
 
 def _overall(plan: Study, rows: pd.DataFrame) -> str:
-    """What came out of all experiments."""
+    """What came out of all comparisons."""
     unit, counts, total = _unit(plan), Counter(rows["verdict"]), len(rows)
     margin = 100 * plan.analysis.margins[plan.analysis.endpoint]
     said = {
@@ -131,12 +131,12 @@ def _overall(plan: Study, rows: pd.DataFrame) -> str:
         (verdict,) = counts
         return f"**{_capital(unit)} {said[verdict]}.**"
     if counts[BETTER]:
-        lead = f"{unit} helps in {counts[BETTER]} of {total} experiments."
+        lead = f"{unit} helps in {counts[BETTER]} of {total} comparisons."
     else:
-        lead = f"{unit} is not shown to help in any of {total} experiments."
+        lead = f"{unit} is not shown to help in any of {total} comparisons."
     rest = [f"in {counts[verdict]} it {said[verdict]}" for verdict in (WORSE, EQUIVALENT) if counts[verdict]]
     rest += [f"in {counts[UNDECIDED]} {NOT_DECIDED}"] if counts[UNDECIDED] else []
-    return f"**{_capital(lead)}** {_capital(', '.join(rest))}." if rest else f"**{_capital(lead)}**"
+    return f"**{_capital(lead)}** {_capital('; '.join(rest))}." if rest else f"**{_capital(lead)}**"
 
 
 def _main(plan: Study, rows: pd.DataFrame, outside: pd.DataFrame) -> str:
@@ -147,11 +147,12 @@ def _main(plan: Study, rows: pd.DataFrame, outside: pd.DataFrame) -> str:
     against = "without attention" if reference == gained.BASELINE else f"with the {ARMS[reference].title}"
     if len(main) > 1:
         ends = f"{main['value'].min():+.1f} to {main['value'].max():+.1f} points"
-        return f"**With it, {score} differs by {ends} from network to network**; each beside its twin {against}."
+        lead = f"**With the unit, {score} differs by {ends}, depending on the network.**"
+        return f"{lead} Each network is compared with the same network {against}."
     row = main.iloc[0]
-    where = f"In the main experiment, `{row['part']}`, " if len(rows) > 1 else ""
-    text = f"{where}{score} with it differs by {row['value']:+.1f} points"
-    text = f"**{_capital(text)}** (95 % interval {row['low']:+.1f} to {row['high']:+.1f}) from the network {against}"
+    where = f" in the main part, `{row['part']}`" if len(rows) > 1 else ""
+    text = f"**With the unit, {score} differs by {row['value']:+.1f} points{where}** (95 % interval "
+    text += f"{row['low']:+.1f} to {row['high']:+.1f}) from that of the network {against}"
     for found in outside[outside["part"] == row["part"]].itertuples() if len(outside) else ():
         shown = {BETTER: "it gains", WORSE: "it loses"}.get(found.verdict, "no gain is shown")
         text += f"; on another test set {shown}, {styling.interval(found.value, found.low, found.high)}"
@@ -166,14 +167,12 @@ def _looks(plan: Study, attention: pd.DataFrame) -> list[str]:
     if lifts.empty:
         return []
     counts = {"less": (lifts["attention_lift_high"] < 0).sum(), "more": (lifts["attention_lift_low"] > 0).sum()}
-    gaussian = "than a fixed Gaussian in the middle of the image does"
-    said = [f"{word} {gaussian}** in {count} of {len(lifts)}" for word, count in counts.items() if count]
-    if not said:
-        said = [f"neither more nor less {gaussian}**, as far as is shown, in {len(lifts)}"]
+    said = [f"{word} in {count} of {len(lifts)} comparisons" for word, count in counts.items() if count]
     first = lifts.iloc[0]
     lift = styling.interval(*(100 * first[f"attention_lift{end}"] for end in ("", "_low", "_high")))
-    place = f"in `{first['part']}` the difference is {lift} points of its weight"
-    return [f"**Its attention lies on the lesion {', and **'.join(said)} experiments ({place})."]
+    lead = "Does it put more weight on the lesion than a Gaussian in the middle of every image?"
+    found = _capital(", ".join(said)) or "Neither more nor less is shown"
+    return [f"**{lead}** {found}. In `{first['part']}` the difference is {lift} points of the weight."]
 
 
 def _unit(plan: Study) -> str:

@@ -19,8 +19,8 @@ COLUMNS = ["part", "backbone", "arm", "gain", "gain_low", "gain_high", "seeds", 
 
 # What each sentence of the headline is about: its comparisons, with the words that lead to what each of them found.
 TO_GAIN = {
-    ("lesion", BASELINE): "An oracle, which is told where the lesion is as no real system is,",
-    ("centre", BASELINE): "a fixed Gaussian in the middle of every image, without a parameter,",
+    ("lesion", BASELINE): "An oracle is told where the lesion is; no real system is. It",
+    ("centre", BASELINE): "a Gaussian, the same bell-shaped weights in the middle of every image,",
 }
 OF_THE_UNIT = {
     ("released", BASELINE): "Against the network without attention it",
@@ -40,11 +40,12 @@ IN_SHORT = {
 HELPS = {
     BETTER: "helps",
     WORSE: "harms",
-    EQUIVALENT: "changes nothing that counts for these training images",
+    EQUIVALENT: "makes no difference that counts, for these training images",
     UNDECIDED: "is not shown to help",
 }
 AGAINST_GAUSSIAN = {BETTER: "the unit does better than the Gaussian", WORSE: "the unit does worse than the Gaussian"}
 CLEAR = 0.05
+DECIDED = (BETTER, WORSE)
 
 
 def gains_table(
@@ -71,6 +72,7 @@ def headline(
     outside: Tables,
     tests: pd.DataFrame,
     unfinished: Sequence[str] = (),
+    left: int = 0,
 ) -> list[str]:
     """Sentences in Markdown: in short; what there was to gain, what the released unit gains, also beside a Gaussian.
 
@@ -81,6 +83,7 @@ def headline(
             sentence names those that have not run.
         tests: from `comparison.tests_table`, with the column part.
         unfinished: from `load.unfinished`: a sentence says of which of these parts runs are missing.
+        left: how many runs of the study are not made yet.
 
     Of every comparison stands what its verdict allows, no more, with the interval.
     """
@@ -94,7 +97,8 @@ def headline(
         clauses = (f"{words} {text}" for words, text in zip(comparisons.values(), of, strict=True))
         return f"**{title}.** {'; '.join(clauses)}."
 
-    sentences = [_in_short(measured[0], answers[measured[0]], study.analysis)] if measured else []
+    tests = tests[tests["part"] == measured[0]] if measured else tests[:0]
+    sentences = [_in_short(measured[0], answers[measured[0]], tests, study.analysis)] if measured else []
     sentences += [preliminary(waiting)] if waiting else []
     sentences += [
         found(f"What there was to gain, in points of {score} with 95 % intervals", TO_GAIN, answers),
@@ -103,9 +107,10 @@ def headline(
     ]
     seen = {name: table for name, table in outside.items() if name in measured}
     sentences += [found("On another test set, ISIC 2018 Task 3", ELSEWHERE, seen)] if seen else []
-    sentences += [_stricter(tests[tests["part"] == measured[0]])] if measured and len(tests) else []
+    sentences += [_stricter(answers[measured[0]], tests, study.analysis)] if len(tests) else []
     sentences += [f"**What was trained.** {_about(study, measured)}."] if measured else []
-    return [*sentences, *([f"**Not measured yet.** {_about(study, absent)}."] if absent else [])]
+    count = f"{left:,} of the {len(study.runs()):,} planned trainings, among them " if left else ""
+    return [*sentences, *([f"**Not measured yet.** {count}{_about(study, absent)}."] if absent else [])]
 
 
 def preliminary(unfinished: Sequence[str]) -> str:
@@ -113,23 +118,43 @@ def preliminary(unfinished: Sequence[str]) -> str:
     return f"**Preliminary.** Finished runs: {', '.join(unfinished)}. Verdicts may change."
 
 
-def _in_short(name: str, rows: pd.DataFrame, analysis: Analysis) -> str:
+def _in_short(name: str, rows: pd.DataFrame, tests: pd.DataFrame, analysis: Analysis) -> str:
     """What the verdicts on one network in one part say, in one bold line without a number."""
-    rows = rows[rows["metric"] == analysis.endpoint]
     network = rows["backbone"].iloc[0]
-    verdicts = {(row.arm, row.reference): row.verdict for row in rows[rows["backbone"] == network].itertuples()}
-    said = [words.format(HELPS[verdicts[pair]]) for pair, words in IN_SHORT.items() if pair in verdicts]
+    verdicts = _verdicts(rows[rows["backbone"] == network], analysis)
+    unsure = _unconfirmed(verdicts, tests)
+    reserve = {pair: " (a stricter test does not confirm it)" if pair in unsure else "" for pair in verdicts}
+    said = [words.format(HELPS[verdicts[at]]) + reserve[at] for at, words in IN_SHORT.items() if at in verdicts]
     said += filter(None, [AGAINST_GAUSSIAN.get(verdicts.get(("released", "centre"), ""))])
     return f"**In short, for {BACKBONES[network].title} in the part `{name}`: {'; '.join(said) or 'nothing yet'}.**"
 
 
-def _stricter(tests: pd.DataFrame) -> str:
-    """Which comparisons of a part stay clear by the test over runs."""
-    clear = [f"{row.arm} - {row.reference}" for row in tests.itertuples() if row.p_holm < CLEAR]
-    return (
-        f"**A stricter test**, the corrected t-test over runs, finds {len(clear)} of the {len(tests)} differences: "
-        f"{', '.join(clear) or 'none'}."
-    )
+def _stricter(rows: pd.DataFrame, tests: pd.DataFrame, analysis: Analysis) -> str:
+    """How many of the differences that a part's verdicts call better or worse stay clear by the test over runs."""
+    verdicts = _verdicts(rows, analysis)
+    unsure = _unconfirmed(verdicts, tests)
+    decided = sum(verdict in DECIDED for verdict in verdicts.values())
+    text = f"confirms {decided - len(unsure)} of the {decided} differences that are called better or worse here"
+    if unsure:
+        named = (f"{_title(arm)} against {_title(other)} (p = {p:.2f})" for (arm, other), p in unsure.items())
+        text += f". It does not confirm: {', '.join(named)}"
+    return f"**A stricter test**, the corrected t-test over runs, {text}."
+
+
+def _verdicts(rows: pd.DataFrame, analysis: Analysis) -> dict[tuple[str, str], str]:
+    """By arm and reference, by the endpoint."""
+    rows = rows[rows["metric"] == analysis.endpoint]
+    return {(row.arm, row.reference): row.verdict for row in rows.itertuples()}
+
+
+def _unconfirmed(verdicts: Mapping[tuple[str, str], str], tests: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """The comparisons called better or worse that the test over runs does not find, with its corrected p-value."""
+    found = {(row.arm, row.reference): row.p_holm for row in tests.itertuples()}
+    return {pair: p for pair, p in found.items() if verdicts.get(pair) in DECIDED and p >= CLEAR}
+
+
+def _title(arm: str) -> str:
+    return "no attention" if arm == BASELINE else ARMS[arm].title
 
 
 def _about(study: Study, names: Sequence[str]) -> str:
@@ -173,7 +198,7 @@ def _found(row) -> str:
     """What the verdict on a row of `comparison.comparisons_table` allows to say."""
     numbers = f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
     if row.verdict == EQUIVALENT:
-        return f"changes nothing that counts for these training images, {numbers}"
+        return f"makes no difference that counts for these training images, {numbers}"
     if row.verdict == UNDECIDED:
         return f"is not shown to gain or lose, {numbers}"
     return f"gains {numbers}" if row.difference > 0 else f"is worse, {numbers}"

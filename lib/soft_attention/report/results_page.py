@@ -10,7 +10,6 @@ import pandas as pd
 
 from soft_attention import files, paths
 from soft_attention.evaluation.metrics import METRICS
-from soft_attention.evaluation.verdict import BETTER, WORSE
 from soft_attention.report import attention_tables, comparison, gained, ledger, styling
 from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
 from soft_attention.study.config import Study
@@ -23,7 +22,6 @@ HEADLINE_BEGIN, HEADLINE_END = "<!-- headline: begin -->", "<!-- headline: end -
 OUTSIDE = ", ISIC 2018 test set"
 BASELINE = "baseline"
 PLACE = "part of the study"
-DECIDED = (BETTER, WORSE)
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -68,9 +66,12 @@ def headline(study: str = HEADLINE_STUDY, names: Sequence[str] = HEADLINE_PARTS)
     answers, outside = (_kept_parts(summary / f"{name}.csv", names) for name in ("comparisons", "external-comparisons"))
     if not answers:
         return f"- What there was to gain is not known yet: the study `{study}` has not run."
-    waiting = unfinished(plan, by_part(load_runs(plan)))
+    runs = load_runs(plan)
+    waiting, left = unfinished(plan, by_part(runs)), len(plan.runs()) - len(runs)
     tests = pd.read_csv(summary / "tests.csv") if (summary / "tests.csv").exists() else pd.DataFrame()
-    return "\n".join(f"- {sentence}" for sentence in gained.headline(plan, answers, names, outside, tests, waiting))
+    return "\n".join(
+        f"- {sentence}" for sentence in gained.headline(plan, answers, names, outside, tests, waiting, left)
+    )
 
 
 def _kept_parts(file: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -120,8 +121,10 @@ def _test_lines(parts: Tables, plan: Study) -> Iterator[str]:
     for row in tests.itertuples():
         if (row.arm, row.reference) == (arm, reference):
             found = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high)
-            yield "Every lesion counts the same. The first of these by a more conservative test, the"
-            yield f"corrected t-test of {row.runs} runs, where every image counts the same: {found}, p = {row.p:.3f}."
+            confirms = "confirms" if row.p_holm < gained.CLEAR else "does not confirm"
+            yield "In this table every lesion counts the same. A stricter test, the corrected t-test over the"
+            yield f"{row.runs} runs, where every image counts the same, {confirms} its first difference: {found},"
+            yield f"p = {row.p_holm:.3f} after Holm's correction."
             yield ""
 
 
@@ -132,7 +135,7 @@ def _decided_lines(tables: Tables, plan: Study) -> Iterator[str]:
             f"`{name.removesuffix(OUTSIDE)}`{OUTSIDE * name.endswith(OUTSIDE)} {_cell(row)}"
             for name, table in tables.items()
             for row in table[table["metric"] == metric].itertuples()
-            if (row.arm, row.reference) == ("released", BASELINE) and row.verdict in DECIDED
+            if (row.arm, row.reference) == ("released", BASELINE) and row.verdict in gained.DECIDED
         ]
         if metric != plan.analysis.endpoint and found:
             yield f"{METRICS[metric].label.capitalize()} of the unit as released, where decided: {'; '.join(found)}."
