@@ -31,20 +31,20 @@ def own_results(
     on_ham10000, on_isic2017 = (_where(parts, "dataset", dataset) for dataset in ("ham10000", "isic2017"))
     as_authors = _where(on_ham10000, "protocol", "authors")
     say = {
-        "title": (on_ham10000 | on_isic2017, lambda runs: _verdict(answers[runs["part"].iloc[0]], runs, analysis)),
-        "precision": (as_authors, lambda runs: _score(runs, "weighted_precision")),
-        "accuracy": (as_authors, lambda runs: _score(runs, "accuracy")),
-        "auc": (on_ham10000, lambda runs: _both_arms(runs, "weighted_auc")),
-        "precision_gain": (on_ham10000, lambda runs: _both_arms(runs, "weighted_precision")),
-        "recall_absent": (on_ham10000, lambda runs: _both_arms(runs, "macro_recall")),
-        "test_images": (as_authors, _test_images),
-        "isic2017_sensitivity": (on_isic2017, _sensitivities),
+        "title": (on_ham10000 | on_isic2017, lambda name, runs: _verdict(answers[name], runs, analysis)),
+        "precision": (as_authors, lambda _, runs: _score(runs, "weighted_precision")),
+        "accuracy": (as_authors, lambda _, runs: _score(runs, "accuracy")),
+        "auc": (on_ham10000, lambda _, runs: _both_arms(runs, "weighted_auc")),
+        "precision_gain": (on_ham10000, lambda _, runs: _both_arms(runs, "weighted_precision")),
+        "recall_absent": (on_ham10000, lambda _, runs: _both_arms(runs, "macro_recall")),
+        "test_images": (as_authors, lambda _, runs: _test_images(runs)),
+        "isic2017_sensitivity": (on_isic2017, lambda _, runs: _sensitivities(runs)),
     }
     rows = [
         {"id": claim, "part": name, "network": BACKBONES[backbone].title, "scale": _scale(runs), "ours": text}
         for claim, (about, words) in say.items()
         for name, backbone, runs in _networks(about)
-        if (text := words(runs))
+        if (text := words(name, runs))
     ]
     return pd.DataFrame(rows, columns=["id", "part", "network", "scale", "ours"])
 
