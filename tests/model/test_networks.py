@@ -232,3 +232,15 @@ def test_bad_names_and_weights_are_one_clear_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("keras.src.applications.resnet.file_utils.get_file", no_network)
     with pytest.raises(StudyError, match=r"ImageNet weights of ResNet50 could not be had.*KERAS_HOME"):
         build_network("resnet50", "baseline", image_size=64, weights="imagenet")
+
+
+@pytest.mark.parametrize("arm", ["released", "paper", "cbam"])
+def test_a_network_in_mixed_precision_has_maps(arm):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = build_network("mobilenet", arm, 3, 64, None)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    maps = attention_maps(network, np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8))
+    assert maps.dtype == np.float32
+    np.testing.assert_allclose(maps.sum(axis=(2, 3)), 1, atol=1e-3)

@@ -96,14 +96,17 @@ class SoftAttention(Unit):
         return shares / ops.sum(shares, axis=(1, 2), keepdims=True)
 
     def _paper_scores(self, features):
-        return ops.conv(features, self.kernel, padding="same")
+        return ops.conv(features, ops.cast(self.kernel, features.dtype), padding="same")
 
     def _released_scores(self, features):
         _, height, _, channels = features.shape
         read, slices = live_channels(channels)
         kernel = self.kernel[live_rows(height, channels), :, slices, 0, :]  # (rows, 3, read, heads)
         seen = features[..., read] if self.channels is None else ops.take(features, self.channels, axis=-1)
-        return ops.relu(ops.conv(seen, kernel, padding="same") + self.bias)
+        kernel, bias = (
+            ops.cast(weight, features.dtype) for weight in (kernel, self.bias)
+        )  # `maps` may be called alone
+        return ops.relu(ops.conv(seen, kernel, padding="same") + bias)
 
     def compute_output_shape(self, input_shape):
         if self.return_maps:
