@@ -100,11 +100,14 @@ def test_an_oracle_makes_it_a_question_of_the_ceiling():
 )
 def test_where_the_unit_looks_is_counted_both_ways(lifts, said, monkeypatch):
     rows = [
-        {"part": "p", "arm": "released", "attention_lift": 0.0, "attention_lift_low": low, "attention_lift_high": high}
-        for low, high in lifts
+        {"part": "p", "backbone": backbone, "arm": "released", "attention_lift": 0.0}
+        | {"attention_lift_low": low, "attention_lift_high": high}
+        for backbone, (low, high) in zip(("vgg16", "mobilenet"), lifts, strict=False)
     ]
     monkeypatch.setattr(
         front, "remembered", lambda make, table: pd.DataFrame(rows).astype({"attention_lift_low": float})
     )
     sentences = answer({"a": table(1, "better")}, attention=pd.DataFrame({"arm": ["released"]}))
     assert len(sentences) == 2 if said is None else said in sentences[2]
+    if said:
+        assert (", VGG16, the difference" in sentences[2]) == (lifts[1][0] is not None)

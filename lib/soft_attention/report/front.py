@@ -172,7 +172,9 @@ def _looks(plan: Study, attention: pd.DataFrame) -> list[str]:
     lift = styling.interval(*(100 * first[f"attention_lift{end}"] for end in ("", "_low", "_high")))
     lead = "Does it put more weight on the lesion than a Gaussian in the middle of every image?"
     found = _capital(", ".join(said)) or "Neither more nor less is shown"
-    return [f"**{lead}** {found}. In `{first['part']}` the difference is {lift} points of the weight."]
+    several = lifts["backbone"].nunique() > 1
+    network = f", {BACKBONES[first['backbone']].title}," if several else ""
+    return [f"**{lead}** {found}. In `{first['part']}`{network} the difference is {lift} points of the weight."]
 
 
 def _unit(plan: Study) -> str:
