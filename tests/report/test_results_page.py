@@ -37,9 +37,10 @@ def test_the_headline_reads_the_kept_tables(tmp_path, monkeypatch):
     }
     row |= {"difference": 0.06, "low": 0.05, "high": 0.07, "verdict": "better"}
     pd.DataFrame([row]).to_csv(tmp_path / "ceiling" / "summary" / "comparisons.csv")
-    monkeypatch.setattr(results_page, "load_runs", lambda plan: None)
+    monkeypatch.setattr(results_page, "load_runs", lambda plan: plan.runs()[:400])
     monkeypatch.setattr(results_page, "by_part", lambda runs: {})
-    assert "gains +6.0 (+5.0 to +7.0)" in headline("ceiling", ["frozen"])
+    text = headline("ceiling", ["frozen", "fine_tuned"])
+    assert "gains +6.0 (+5.0 to +7.0)" in text and "735 of the 1,135 planned trainings, among them `fine_tuned`" in text
 
 
 def test_only_what_is_between_the_marks_is_replaced():

@@ -97,7 +97,7 @@ def headline(
         clauses = (f"{words} {text}" for words, text in zip(comparisons.values(), of, strict=True))
         return f"**{title}.** {'; '.join(clauses)}."
 
-    tests = tests[tests["part"] == measured[0]] if measured else tests[:0]
+    tests = tests[tests["part"] == measured[0]] if measured and len(tests) else tests[:0]
     sentences = [_in_short(measured[0], answers[measured[0]], tests, study.analysis)] if measured else []
     sentences += [preliminary(waiting)] if waiting else []
     sentences += [
