@@ -103,9 +103,8 @@ class SoftAttention(Unit):
         read, slices = live_channels(channels)
         kernel = self.kernel[live_rows(height, channels), :, slices, 0, :]  # (rows, 3, read, heads)
         seen = features[..., read] if self.channels is None else ops.take(features, self.channels, axis=-1)
-        kernel, bias = (
-            ops.cast(weight, features.dtype) for weight in (kernel, self.bias)
-        )  # `maps` may be called alone
+        # Keras casts weights within a call only, and `maps` is asked for outside of one.
+        kernel, bias = ops.cast(kernel, features.dtype), ops.cast(self.bias, features.dtype)
         return ops.relu(ops.conv(seen, kernel, padding="same") + bias)
 
     def compute_output_shape(self, input_shape):
