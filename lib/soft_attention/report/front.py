@@ -170,7 +170,7 @@ def _looks(plan: Study, attention: pd.DataFrame) -> list[str]:
     said = [f"{word} in {count} of {len(lifts)} comparisons" for word, count in counts.items() if count]
     first = lifts.iloc[0]
     lift = styling.interval(*(100 * first[f"attention_lift{end}"] for end in ("", "_low", "_high")))
-    lead = "Does it put more weight on the lesion than a Gaussian in the middle of every image?"
+    lead = f"Does {_unit(plan)} put more weight on the lesion than a Gaussian in the middle of every image?"
     found = _capital(", ".join(said)) or "Neither more nor less is shown"
     several = lifts["backbone"].nunique() > 1
     network = f", {BACKBONES[first['backbone']].title}," if several else ""
