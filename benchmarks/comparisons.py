@@ -129,8 +129,9 @@ def shared_hardness(rng: np.random.Generator, lesion: np.ndarray) -> np.ndarray:
 
 def judge(pairs: pd.DataFrame, effect: float, margin: float, draws: int, rng: np.random.Generator) -> dict[str, bool]:
     """What the study's interval and three simpler ones say of balanced accuracy, and the tests of the difference."""
-    bootstrap = paired_bootstraps(pairs, list(LESIONS), [METRIC], draws=draws, seed=int(rng.integers(2**32)))[METRIC]
-    found, drawn = resample_lesions(pairs, list(LESIONS), [METRIC], "lesion", draws, rng)[METRIC]
+    seed = int(rng.integers(2**32))
+    bootstrap = paired_bootstraps(pairs, list(LESIONS), [METRIC], draws=draws, seed=seed)[METRIC]
+    found, drawn = resample_lesions(pairs, list(LESIONS), [METRIC], "lesion", draws, seed)[METRIC]
     correct = pairs[["arm", "reference"]].eq(pairs["truth"], axis=0)
     gains = (correct["arm"].astype(float) - correct["reference"]).groupby([pairs[c] for c in ("seed", "fold", "truth")])
     runs = gains.mean().groupby(["seed", "fold"]).mean()

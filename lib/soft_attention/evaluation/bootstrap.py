@@ -5,6 +5,8 @@ networks of the same seed, fold and split, so everything here is paired.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,34 +26,61 @@ from soft_attention.evaluation.verdict import BootstrapDifference
 UNITS = ("lesion", "image")
 
 
-def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+Predicted = Mapping[tuple[int, int], pd.DataFrame]
+
+
+def predicted_classes(predictions: pd.DataFrame, classes: Sequence[str]) -> Predicted:
+    """What the runs of an arm predict: by seed and fold image_id, lesion_id, truth and predicted, sorted by image.
+
+    Args:
+        predictions: as in `metrics.score`, of all runs one below the other, and the columns seed and fold. Each image
+            once per seed and fold.
+        classes: the class names; truth and predicted are numbers of them.
+
+    Raises:
+        ValueError: tables that `metrics.score` refuses, or one of the two columns is missing.
+    """
+    for column in ("seed", "fold"):
+        if column not in predictions:
+            raise ValueError(f"the predictions lack the column {column}")
+    if predictions.empty:
+        raise ValueError("the predictions hold no image")
+    places = {}
+    for place, rows in predictions.groupby(["seed", "fold"]):
+        truth, probabilities = labels_and_probabilities(rows, classes)
+        facts = rows[["seed", "fold", "image_id", "lesion_id"]]
+        table = facts.assign(truth=truth, predicted=probabilities.argmax(axis=1))
+        places[place] = table.sort_values("image_id", ignore_index=True)
+    return places
+
+
+def paired(arm: Predicted, reference: Predicted) -> pd.DataFrame:
     """What both arms predict for each image: one row per seed, fold and image, sorted by them.
 
     Args:
-        arm, reference: predictions as in `metrics.score`, of all runs of an arm one below the other, and the columns
-            seed and fold. Each image once per seed and fold; both arms the same seeds, folds, images, lesions and
-            labels, in any order.
-        classes: the class names.
+        arm, reference: from `predicted_classes`; both the same seeds, folds, images, lesions and labels.
 
     Returns:
         seed, fold, image_id, lesion_id, and as class numbers truth, arm and reference.
 
     Raises:
-        ValueError: tables that `metrics.score` refuses, or that do not match.
+        ValueError: the two do not match.
     """
-    predictions = [_predictions(table, classes) for table in (arm, reference)]
-    for seed, fold in sorted(set(predictions[0]) | set(predictions[1])):
-        one, other = (each.get((seed, fold)) for each in predictions)
+    pairs = []
+    for seed, fold in sorted({*arm, *reference}):
+        one, other = (each.get((seed, fold)) for each in (arm, reference))
         if one is None or other is None:
             raise ValueError(f"only one of the arms has predictions of seed {seed}, fold {fold}")
         facts = ["image_id", "lesion_id", "truth"]
-        if len(one) != len(other) or (one[facts].to_numpy() != other[facts].to_numpy()).any():
+        if not one[facts].equals(other[facts]):
             raise ValueError(f"the arms of seed {seed}, fold {fold} differ in their images, lesions or labels")
-    pairs = [
-        predictions[0][place].rename(columns={"predicted": "arm"}).assign(reference=predictions[1][place]["predicted"])
-        for place in sorted(predictions[0])
-    ]
+        pairs.append(one.rename(columns={"predicted": "arm"}).assign(reference=other["predicted"]))
     return pd.concat(pairs, ignore_index=True)
+
+
+def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """`paired` of two tables of predictions, as `predicted_classes` takes them."""
+    return paired(*(predicted_classes(table, classes) for table in (arm, reference)))
 
 
 def paired_bootstraps(
@@ -92,10 +121,9 @@ def paired_bootstraps(
     Raises:
         ValueError: fewer than two lesions, or an unknown metric or unit.
     """
-    rng = np.random.default_rng(seed)
-    resampled = resample_lesions(pairs, classes, metrics, unit, draws, rng)
+    resampled = resample_lesions(pairs, classes, metrics, unit, draws, seed)
     facts = _facts(pairs)
-    deviates = rng.standard_t(max(facts["seeds"] - 1, 1), draws)
+    deviates = _deviates(facts["lesions"], draws, seed, facts["seeds"])
     return {metric: _bootstrap(found, drawn, deviates, facts) for metric, (found, drawn) in resampled.items()}
 
 
@@ -122,12 +150,11 @@ def bootstraps_of_change(
         if set(pairs[column]) != set(others[column]):
             raise ValueError(f"the two tables of pairs differ in their column {column}")
     found = []
-    for place, table in enumerate((pairs, others)):
-        rng = np.random.default_rng(seed)  # both with the same lesions
+    for place, table in enumerate((pairs, others)):  # the same lesions are drawn of both
         names = [known(pair[place], of_predictions(), "metric") for pair in metrics.values()]
-        found.append(resample_lesions(table, classes, names, unit, draws, rng))
+        found.append(resample_lesions(table, classes, names, unit, draws, seed))
     facts = _facts(pairs)
-    deviates = rng.standard_t(max(facts["seeds"] - 1, 1), draws)
+    deviates = _deviates(facts["lesions"], draws, seed, facts["seeds"])
     changes = {}
     for name, pair in metrics.items():
         (one, one_drawn), (other, other_drawn) = (
@@ -157,15 +184,29 @@ def bootstrap_mean(table: pd.DataFrame, value: str, draws: int = 2_000, seed: in
     sums, counts = np.zeros((2, len(lesions), len(trainings)))
     np.add.at(sums, (lesion, training), table[value].to_numpy(float))
     np.add.at(counts, (lesion, training), 1)
-    rng = np.random.default_rng(seed)
     drawn = []
-    for block in block_sizes(draws, 100):
-        weights = draw_lesions(rng, len(lesions), block)
-        images = weights @ counts
+    for weights in _draws(len(lesions), draws, seed)[0]:
+        total, images = np.split(weights.astype(float) @ np.hstack([sums, counts]), 2, axis=1)
         kept = (images > 0).all(axis=1)
-        drawn.append((weights[kept] @ sums) / images[kept])
-    deviates = rng.standard_t(max(len(trainings) - 1, 1), draws)
+        drawn.append(total[kept] / images[kept])
+    deviates = _deviates(len(lesions), draws, seed, len(trainings))
     return _bootstrap(sums.sum(axis=0) / counts.sum(axis=0), np.concatenate(drawn), deviates, _facts(table))
+
+
+@lru_cache(maxsize=2)  # the comparisons of a part draw the same lesions
+def _draws(lesions: int, draws: int, seed: int) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """How often each lesion was drawn, in blocks (n, lesions), and where the generator then stands."""
+    rng = np.random.default_rng(seed)
+    # A byte holds a count: with at most 255 lesions none is larger, and with more 256 of one never happen.
+    blocks = [draw_lesions(rng, lesions, block).astype(np.uint8) for block in block_sizes(draws, 100)]
+    return blocks, rng.bit_generator.state
+
+
+def _deviates(lesions: int, draws: int, seed: int, seeds: int) -> np.ndarray:
+    """Student's t, `draws` times: what the generator yields behind the lesions."""
+    rng = np.random.default_rng()
+    rng.bit_generator.state = _draws(lesions, draws, seed)[1]
+    return rng.standard_t(max(seeds - 1, 1), draws)
 
 
 def _bootstrap(found: np.ndarray, drawn: np.ndarray, deviates: np.ndarray, facts: dict) -> BootstrapDifference:
@@ -190,7 +231,7 @@ def resample_lesions(
     metrics: Sequence[str | tuple[str, str]],
     unit: str,
     draws: int,
-    rng: np.random.Generator,
+    seed: int,
 ) -> dict[str | tuple[str, str], tuple[np.ndarray, np.ndarray]]:
     """For each metric the difference of each seed, (seeds,), and with lesions drawn again, the same for all seeds.
 
@@ -217,27 +258,11 @@ def resample_lesions(
             for metric, (one, other) in both.items()
         }
 
-    blocks = [differences(draw_lesions(rng, lesions, block)) for block in block_sizes(draws, 100)]
+    blocks = [differences(weights.astype(float)) for weights in _draws(lesions, draws, seed)[0]]
     return {
         metric: (found[0], np.concatenate([block[metric] for block in blocks]))
         for metric, found in differences(np.ones((1, lesions))).items()
     }
-
-
-def _predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[tuple[int, int], pd.DataFrame]:
-    """image_id, lesion_id, truth and predicted of each seed and fold, sorted by image."""
-    for column in ("seed", "fold"):
-        if column not in predictions:
-            raise ValueError(f"the predictions lack the column {column}")
-    if predictions.empty:
-        raise ValueError("the predictions hold no image")
-    places = {}
-    for place, rows in predictions.groupby(["seed", "fold"]):
-        truth, probabilities = labels_and_probabilities(rows, classes)
-        facts = rows[["seed", "fold", "image_id", "lesion_id"]]
-        table = facts.assign(truth=truth, predicted=probabilities.argmax(axis=1))
-        places[place] = table.sort_values("image_id", ignore_index=True)
-    return places
 
 
 def _lesion_counts(pairs: pd.DataFrame, classes: int, unit: str) -> np.ndarray:

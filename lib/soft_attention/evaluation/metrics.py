@@ -219,7 +219,7 @@ def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) 
     if predictions.empty:
         raise ValueError("the predictions hold no image")
     numbers = {name: number for number, name in enumerate(classes)}
-    truth = predictions["label"].map(numbers).fillna(-1).to_numpy(int)
+    truth = np.fromiter((numbers.get(label, -1) for label in predictions["label"].to_numpy()), int, len(predictions))
     probabilities = predictions[list(classes)].to_numpy(np.float64)
 
     def reject(wrong: np.ndarray, problem: str) -> None:

@@ -7,6 +7,7 @@ backbones are never compared.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -42,9 +43,31 @@ def predictions_of(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
 
 
 def pairs_of_arms(runs: pd.DataFrame, arm: str, reference: str, name: str = "test") -> pd.DataFrame:
-    """`bootstrap.pair_predictions` of two arms of `runs`."""
-    tables = (predictions_of(runs[runs["arm"] == each], name) for each in (arm, reference))
-    return bootstrap.pair_predictions(*tables, runs["classes"].iloc[0])
+    """`bootstrap.paired` of two arms of `runs`."""
+    classes = tuple(runs["classes"].iloc[0])
+    return bootstrap.paired(*(_classes(_places(runs, each, name), name, classes) for each in (arm, reference)))
+
+
+def _places(runs: pd.DataFrame, arm: str, name: str) -> tuple[tuple, ...]:
+    """The folders of an arm with their seed and fold, and when their predictions have last changed."""
+    of_arm = runs[runs["arm"] == arm]
+    changed = [(folder / predictions_file(name)).stat().st_mtime_ns for folder in of_arm["folder"]]
+    return tuple(zip(of_arm["folder"], of_arm["seed"], of_arm["fold"], changed, strict=True))
+
+
+# An arm stands in several comparisons, and these in several tables.
+
+
+@lru_cache(maxsize=8)
+def _predictions(places: tuple[tuple, ...], name: str) -> pd.DataFrame:
+    """`predictions_of` some `_places`, sorted by seed, fold and image."""
+    table = predictions_of(pd.DataFrame(places, columns=["folder", "seed", "fold", "changed"]), name)
+    return table.sort_values(["seed", "fold", "image_id"], ignore_index=True)
+
+
+@lru_cache(maxsize=16)
+def _classes(places: tuple[tuple, ...], name: str, classes: tuple[str, ...]) -> bootstrap.Predicted:
+    return bootstrap.predicted_classes(_predictions(places, name), classes)
 
 
 def complete(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
@@ -386,10 +409,7 @@ def _melanoma_gain(paired: pd.DataFrame, arm: str, positive: str) -> dict[str, f
 
 def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> pd.DataFrame:
     """image_id, lesion_id, seed and the image's contribution to the difference in AUC of its seed and fold: `gain`."""
-    one, other = (
-        predictions_of(runs[runs["arm"] == each]).sort_values(["seed", "fold", "image_id"], ignore_index=True)
-        for each in (arm, reference)
-    )
+    one, other = (_predictions(_places(runs, each, "test"), "test") for each in (arm, reference))
     gain = [
         paired_tests.auc_contributions(one["label"][rows] == positive, one[positive][rows], other[positive][rows])
         for rows in one.groupby(["seed", "fold"]).groups.values()
