@@ -63,6 +63,22 @@ def test_every_way_has_its_own_curve(images):
         np.testing.assert_array_equal(found[name], deletion(predict, images, maps, classes))
 
 
+@pytest.mark.parametrize("batch", [1, 5, 64])
+def test_images_are_predicted_in_full_batches(images, batch):
+    """Of one turn, two ends for all maps together and what lies between for each."""
+    sizes = []
+
+    def counted(changed):
+        sizes.append(len(changed))
+        return predict(changed)
+
+    classes, kinds = np.array([1, 0]), {"right": quarter(0, 0), "wrong": quarter(1, 1)}
+    found = perturbation.areas_under_curves(counted, images, images // 2, kinds, classes, steps=4, batch=batch)
+    together = perturbation.areas_under_curves(predict, images, images // 2, kinds, classes, steps=4)
+    assert {name: areas.tolist() for name, areas in found.items()} == {k: a.tolist() for k, a in together.items()}
+    assert sum(sizes) == 2 * (2 + 2 * 3) and set(sizes[:-1]) <= {batch}
+
+
 def test_deletion_by_hand(images):
     """The four quarters go one after the other: of five probabilities 1, 0 or what the mean colour gives."""
     maps = np.array([[[4.0, 3.0], [2.0, 1.0]]] * 2).repeat(8, axis=1).repeat(8, axis=2)

@@ -105,7 +105,8 @@ def perturbations(
     compared["chance"] = perturbation.random_maps(len(images), kinds[ATTENTION].shape[1:])
 
     def predict(changed: np.ndarray) -> np.ndarray:
-        return features.divide(network)[1].predict(_features_of_images(network, changed), BATCH, verbose=0)
+        values = _features_of_images(network, changed)
+        return outputs(features.divide(network)[1], lambda at: values[at], len(values), BATCH)
 
     classes = predict(images).argmax(axis=1)
     turns = {
@@ -113,7 +114,7 @@ def perturbations(
         "deletion": (images, perturbation.painted_over(images)),
     }
     areas = {
-        measure: perturbation.areas_under_curves(predict, first, last, compared, classes)
+        measure: perturbation.areas_under_curves(predict, first, last, compared, classes, batch=BATCH)
         for measure, (first, last) in tqdm(turns.items(), "Insertion and deletion")
     }
     return {name: {measure: float(areas[measure][name].mean()) for measure in turns} for name in compared}

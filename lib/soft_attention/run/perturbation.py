@@ -4,7 +4,7 @@ Deletion paints the highest places of a map over, step by step: a class's probab
 under its curve, rested on them. Insertion puts them back into a blurred image: a large area says that they suffice.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -32,6 +32,7 @@ def areas_under_curves(
     kinds: Mapping[str, np.ndarray],
     classes: np.ndarray,
     steps: int = STEPS,
+    batch: int = 64,
 ) -> dict[str, np.ndarray]:
     """Mean probability, 0 to 1, of a class while images turn into others, the highest places of a map first.
 
@@ -42,23 +43,38 @@ def areas_under_curves(
         kinds: by name the maps `(N, H, W)` of each kind, any grid.
         classes: `(N,)`, the class whose probability is followed: the one predicted for the whole image.
         steps: how many equal shares of the pixels are changed, one after the other.
+        batch: how many images `predict` is given at once, the last time what is left.
 
     Returns:
         By name the means, `(N,)`.
     """
 
-    def followed(images: np.ndarray) -> np.ndarray:
-        """(k N, S, S, 3) -> (k, N): what each image's class is given."""
-        repeated = np.tile(classes, len(images) // len(classes))
-        return predict(images)[np.arange(len(images)), repeated].reshape(-1, len(classes))
+    def frames() -> Iterator[np.ndarray]:
+        yield from (first, last)  # the same for every map
+        for maps in kinds.values():
+            rank = _ranks(maps, first.shape[1:3])
+            yield from (np.where(rank < step / steps, last, first) for step in range(1, steps))
 
-    start, end = followed(first), followed(last)  # the same for every map
-    areas = {}
-    for name, maps in kinds.items():
-        rank = _ranks(maps, first.shape[1:3])
-        between = np.concatenate([np.where(rank < step / steps, last, first) for step in range(1, steps)])
-        areas[name] = np.trapezoid(np.concatenate([start, followed(between), end]), dx=1 / steps, axis=0)
-    return areas
+    probabilities = np.concatenate([predict(images) for images in _in_batches(frames(), batch)])
+    followed = np.resize(classes, len(probabilities))
+    start, end, *between = probabilities[np.arange(len(followed)), followed].reshape(-1, len(classes))
+    curves = np.reshape(between, (len(kinds), steps - 1, len(classes)))
+    return {
+        name: np.trapezoid([start, *curve, end], dx=1 / steps, axis=0)
+        for name, curve in zip(kinds, curves, strict=True)
+    }
+
+
+def _in_batches(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """What the arrays hold, one below the other, `size` rows at a time."""
+    rest = np.empty(0)
+    for part in parts:
+        rest = np.concatenate([rest, part]) if len(rest) else part
+        while len(rest) >= size:
+            yield rest[:size]
+            rest = rest[size:]
+    if len(rest):
+        yield rest
 
 
 def _ranks(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
