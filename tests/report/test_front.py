@@ -8,6 +8,7 @@ from soft_attention.study.config import Study
 
 NO_GAINS = pd.DataFrame({"part": [], "arm": []})
 NO_ATTENTION = pd.DataFrame()
+NO_ACROSS = pd.DataFrame()
 NO_TESTS = pd.DataFrame({"part": [], "p_holm": []})
 PLAN = Study.load("cpu")
 
@@ -19,7 +20,7 @@ def table(points, verdict, seeds=3, backbone="mobilenet", arm="released"):
 
 
 def answer(answers, outside=None, attention=NO_ATTENTION, generated=False):
-    return front.answer(PLAN, answers, NO_GAINS, outside or {}, NO_TESTS, attention, generated)
+    return front.answer(PLAN, answers, NO_GAINS, outside or {}, NO_TESTS, NO_ACROSS, attention, generated)
 
 
 def test_the_answer_counts_the_comparisons_and_gives_the_main_one_in_numbers():
@@ -68,7 +69,7 @@ def test_an_oracle_makes_it_a_question_of_the_ceiling():
     assert front.with_oracle(gains) == ["frozen"]
     assert front.question(PLAN, gains).startswith("How much does a network gain when it is told where the lesion is?")
     sentences = front.answer(
-        PLAN, {"frozen": table(6, "better", arm="lesion")}, gains, {}, NO_TESTS, NO_ATTENTION, False
+        PLAN, {"frozen": table(6, "better", arm="lesion")}, gains, {}, NO_TESTS, NO_ACROSS, NO_ATTENTION, False
     )
     titles = [sentence.partition("**")[2].partition("**")[0] for sentence in sentences]
     assert titles == [

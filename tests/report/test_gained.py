@@ -50,6 +50,7 @@ def test_without_a_baseline_nothing_is_gained():
     assert gained.gains_table({}, {}, ASKED).empty
 
 
+NO_ACROSS = pd.DataFrame()
 NO_TESTS = pd.DataFrame({"part": [], "p_holm": []})
 
 
@@ -63,7 +64,14 @@ def test_the_headline_says_what_the_verdicts_allow():
     )
     study = Study.load("ceiling").model_copy(update={"analysis": ASKED})
     short, preliminary, to_gain, gain, gaussian, elsewhere, stricter, trained, absent = gained.headline(
-        study, answers, ["frozen", "fine_tuned", "off_centre"], outside, tests, ["fine_tuned 3 of 9"], left=735
+        study,
+        answers,
+        ["frozen", "fine_tuned", "off_centre"],
+        outside,
+        tests,
+        NO_ACROSS,
+        ["fine_tuned 3 of 9"],
+        left=735,
     )
     assert short == (
         "**In short, for MobileNet 0.75 in the part `frozen`: knowing the lesion's place helps; a fixed Gaussian in "
@@ -92,10 +100,29 @@ def test_the_headline_says_what_the_verdicts_allow():
     )
 
 
+def test_the_frame_is_spoken_of_where_it_was_taken_apart():
+    study, rows = Study.load("ceiling"), pd.DataFrame([answer("released", "baseline", 1)])
+    across = pd.DataFrame(
+        [
+            answer("frame_pool_dropout:baseline", "frozen:baseline", -4),
+            answer("frame_untrained:released", "frozen:uniform", 0.1, verdict="equivalent"),
+            answer("channels_1:released", "frozen:baseline", 2),
+        ]
+    )
+    answers = {"frozen": rows, "frame_no_norm": rows}
+    said = [s for s in gained.headline(study, answers, ["frozen"], {}, NO_TESTS, across) if "frame around" in s]
+    assert said == [
+        "**What the frame around the unit does.** With its max-pooling and dropout the network without attention is "
+        "worse, -4.0 (-5.0 to -3.0); the unit left as it was drawn, against a uniform map, makes no difference that "
+        "counts for these training images, +0.1 (-0.9 to +1.1); without the normalisation before the last layer the "
+        "unit, against no attention, is not shown to gain or lose, +1.0 (+0.0 to +2.0)."
+    ]
+
+
 def test_one_part_is_named_once():
     rows = pd.DataFrame([answer("lesion", "baseline", -3), answer("released", "baseline", 0.1, verdict="equivalent")])
     study = Study.load("ceiling")
-    short, *rest, _, _ = gained.headline(study, {"frozen": rows}, ["frozen", "fine_tuned"], {}, NO_TESTS)
+    short, *rest, _, _ = gained.headline(study, {"frozen": rows}, ["frozen", "fine_tuned"], {}, NO_TESTS, NO_ACROSS)
     assert "place harms" in short and "unit makes no difference that counts, for these training images.**" in short
     assert not any("in `frozen`" in sentence and "has not been measured" not in sentence for sentence in rest)
 
@@ -103,12 +130,12 @@ def test_one_part_is_named_once():
 @pytest.mark.parametrize("pairs", [[("released", "centre")], [("centre", "baseline"), ("released", "centre")]])
 def test_the_short_answer_takes_any_comparisons(pairs):
     rows = pd.DataFrame([answer(*pair, -3) for pair in pairs])
-    short, *_ = gained.headline(Study.load("ceiling"), {"frozen": rows}, ["frozen"], {}, NO_TESTS)
+    short, *_ = gained.headline(Study.load("ceiling"), {"frozen": rows}, ["frozen"], {}, NO_TESTS, NO_ACROSS)
     assert short.endswith("the unit does worse than the Gaussian.**")
 
 
 def test_a_study_that_has_not_run_claims_nothing():
-    *sentences, absent = gained.headline(Study.load("ceiling"), {}, ["frozen"], {}, NO_TESTS)
+    *sentences, absent = gained.headline(Study.load("ceiling"), {}, ["frozen"], {}, NO_TESTS, NO_ACROSS)
     assert absent.startswith("**Not measured yet.** `frozen`: ") and len(sentences) == 3
     for sentence in sentences:
         assert sentence.count("has not been measured in `frozen`") == 2 and "gains +" not in sentence

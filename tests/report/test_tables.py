@@ -112,6 +112,20 @@ def test_missing_published_file_is_named(monkeypatch, tmp_path):
 # --- beside ours ----------------------------------------------------------------------------------
 
 
+def test_what_stands_in_a_table_of_several_parts_once():
+    rows = [
+        ("a", "mobilenet", None),
+        ("a", "none", 0.6),
+        ("b", "mobilenet", None),
+        ("b", "none", 0.6),
+        ("c", "none", 0.5),
+    ]
+    networks = pd.DataFrame(rows, columns=["part", "backbone", "published_accuracy"])
+    assert tables.unpublished(networks) == ["published_accuracy"] and tables.repeated_majority(networks) == [3]
+    networks.loc[0, "published_accuracy"] = 0.9
+    assert tables.unpublished(networks) == []
+
+
 def test_networks_table_averages_runs_beside_the_published_values():
     table = tables.networks_table(
         runs(

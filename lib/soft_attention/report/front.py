@@ -39,6 +39,7 @@ def answer(
     gains: pd.DataFrame,
     outside: Tables,
     tests: pd.DataFrame,
+    across: pd.DataFrame,
     attention: pd.DataFrame,
     generated: bool,
 ) -> list[str]:
@@ -47,12 +48,12 @@ def answer(
     Args:
         answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
         gains: from `gained.gains_table`.
-        tests: from `comparison.tests_table`, with the column part.
+        tests, across: from `comparison.tests_table`, with the column part, and `comparison.across_table`.
         attention: from `load.load_attention`, with named parts.
         generated: the images are.
     """
     if names := with_oracle(gains):
-        return gained.headline(plan, answers, names, outside, tests)
+        return gained.headline(plan, answers, names, outside, tests, across)
     rows = unit_rows(plan, answers)
     if rows.empty:
         return ["**Nothing can be said yet.** The arms that this study compares have not both run."]

@@ -32,6 +32,16 @@ ELSEWHERE = {
     ("released", BASELINE): "the released unit",
     ("released", "centre"): "the released unit, against the Gaussian,",
 }
+FRAME = {
+    (
+        "frame_pool_dropout:baseline",
+        "frozen:baseline",
+    ): "With its max-pooling and dropout the network without attention",
+    ("frame_untrained:released", "frozen:uniform"): "the unit left as it was drawn, against a uniform map,",
+}
+WITHOUT_NORM = {
+    ("released", BASELINE): "without the normalisation before the last layer the unit, against no attention,",
+}
 IN_SHORT = {
     ("lesion", BASELINE): "knowing the lesion's place {}",
     ("centre", BASELINE): "a fixed Gaussian in the middle of every image {}",
@@ -71,6 +81,7 @@ def headline(
     names: Sequence[str],
     outside: Tables,
     tests: pd.DataFrame,
+    across: pd.DataFrame,
     unfinished: Sequence[str] = (),
     left: int = 0,
 ) -> list[str]:
@@ -82,6 +93,7 @@ def headline(
         names: the parts to speak of, in this order; the first that has run is the one of the short answer, and a last
             sentence names those that have not run.
         tests: from `comparison.tests_table`, with the column part.
+        across: from `comparison.across_table`: what the frame around the unit does.
         unfinished: from `load.unfinished`: a sentence says of which of these parts runs are missing.
         left: how many runs of the study are not made yet.
 
@@ -105,6 +117,7 @@ def headline(
         found("What the released unit gains", OF_THE_UNIT, answers),
         found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN, answers),
     ]
+    sentences += _frame(study, answers, across)
     seen = {name: table for name, table in outside.items() if name in measured}
     sentences += [found("On another test set, ISIC 2018 Task 3", ELSEWHERE, seen)] if seen else []
     sentences += [_stricter(answers[measured[0]], tests, study.analysis)] if len(tests) else []
@@ -116,6 +129,18 @@ def headline(
 def preliminary(unfinished: Sequence[str]) -> str:
     """A sentence in Markdown on parts that lack runs. `unfinished`: from `load.unfinished`."""
     return f"**Preliminary.** Finished runs: {', '.join(unfinished)}. Verdicts may change."
+
+
+def _frame(study: Study, answers: Tables, across: pd.DataFrame) -> list[str]:
+    """What the pieces of the frame do, as far as it was measured: `FRAME`, and `WITHOUT_NORM` in the part named so."""
+    tables = {"across": across, "frame_no_norm": answers.get("frame_no_norm", pd.DataFrame())}
+    said = [
+        f"{words} {_in_parts(tables, study.analysis, pair, [name])}"
+        for name, asked in (("across", FRAME), ("frame_no_norm", WITHOUT_NORM))
+        for pair, words in asked.items()
+        if len(tables[name]) and pair in set(zip(tables[name]["arm"], tables[name]["reference"], strict=True))
+    ]
+    return [f"**What the frame around the unit does.** {'; '.join(said)}."] if said else []
 
 
 def _in_short(name: str, rows: pd.DataFrame, tests: pd.DataFrame, analysis: Analysis) -> str:

@@ -63,20 +63,23 @@ def main_result(study: str = STUDY) -> str:
 def headline(study: str = HEADLINE_STUDY, names: Sequence[str] = HEADLINE_PARTS) -> str:
     """`gained.headline` of a study's kept tables as a list in Markdown, whatever of it has run."""
     plan, summary = Study.load(study), paths.RESULTS / study / "summary"
-    answers, outside = (_kept_parts(summary / f"{name}.csv", names) for name in ("comparisons", "external-comparisons"))
+    answers, outside = (_kept_parts(summary / f"{name}.csv") for name in ("comparisons", "external-comparisons"))
     if not answers:
         return f"- What there was to gain is not known yet: the study `{study}` has not run."
     runs = load_runs(plan)
     waiting, left = unfinished(plan, by_part(runs)), len(plan.runs()) - len(runs)
-    tests = pd.read_csv(summary / "tests.csv") if (summary / "tests.csv").exists() else pd.DataFrame()
-    return "\n".join(
-        f"- {sentence}" for sentence in gained.headline(plan, answers, names, outside, tests, waiting, left)
-    )
+    tests, across = (_kept(summary / f"{name}.csv") for name in ("tests", "across"))
+    sentences = gained.headline(plan, answers, names, outside, tests, across, waiting, left)
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
-def _kept_parts(file: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:
-    kept = pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame({"part": []})
-    return {name: rows for name, rows in kept.groupby("part", sort=False) if name in names}
+def _kept_parts(file: Path) -> dict[str, pd.DataFrame]:
+    kept = _kept(file)
+    return dict(list(kept.groupby("part", sort=False))) if len(kept) else {}
+
+
+def _kept(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame()
 
 
 def replace_main_result(text: str, result: str, begin: str = BEGIN, end: str = END) -> str:
