@@ -261,15 +261,15 @@ def interval_plot(rows: pd.DataFrame, label: str, title: str, margin: float | No
 def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     """Differences of arms in points with their intervals, part by part; the band is what counts as no difference.
 
-    `verdicts`: from `comparison.verdicts`. A mark is open where the comparison is no test of attention: one training of
-    each arm, or a silent unit.
+    `verdicts`: from `comparison.verdicts`, the arms also as `PART:ARM`. A mark is open where the comparison is no test
+    of attention: one training of each arm, or a silent unit.
     """
     heading = verdicts["part"] != verdicts["part"].shift()
     place = np.arange(len(verdicts)) + 1.3 * heading.cumsum()
     figure, axes = plt.subplots(figsize=(9, 0.26 * (place.max() + 1) + 1.5))
     axes.axvspan(-100 * margin, 100 * margin, color="0.92", label=f"within ±{100 * margin:g}: counts as none")
     axes.axvline(0, color="0.4", linewidth=1)
-    for arm in verdicts["arm"].unique():
+    for arm in verdicts["arm"].str.rpartition(":")[2].unique():
         axes.plot([], [], "o", color=arm_colour(arm), label=arm)
     for row, height in zip(verdicts.itertuples(), place, strict=True):
         width = [[row.points - row.points_low], [row.points_high - row.points]]
@@ -281,7 +281,8 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     several = verdicts["backbone"].nunique() > 1
     names = (verdicts["backbone"] + ": " if several else "") + verdicts["arm"] + " - " + verdicts["reference"]
     axes.set(yticks=place, yticklabels=names, ylim=(place.max() + 0.7, place.min() - 1.6), xlabel=label)
-    axes.set_title("Differences between arms, with 95 % intervals (open mark: no test of attention)")
+    title = "Differences between arms, with 95 % intervals (open mark: no test of attention)"
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     figure.legend(fontsize=8, loc="outside lower center", ncols=5)
     return figure
 
