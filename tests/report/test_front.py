@@ -8,7 +8,7 @@ from soft_attention.study.config import Study
 
 NO_GAINS = pd.DataFrame({"part": [], "arm": []})
 NO_ATTENTION = pd.DataFrame()
-NO_ACROSS = pd.DataFrame()
+NONE = pd.DataFrame()
 NO_TESTS = pd.DataFrame({"part": [], "p_holm": []})
 PLAN = Study.load("cpu")
 
@@ -16,11 +16,12 @@ PLAN = Study.load("cpu")
 def table(points, verdict, seeds=3, backbone="mobilenet", arm="released"):
     row = {"backbone": backbone, "arm": arm, "reference": "baseline", "metric": "balanced_accuracy", "seeds": seeds}
     ends = {"difference": points / 100, "low": points / 100 - 0.01, "high": points / 100 + 0.01}
-    return pd.DataFrame([row | ends | {"verdict": verdict, "images": 10, "lesions": 9}])
+    facts = {"verdict": verdict, "images": 10, "lesions": 9, "margin": 0.02, "gamma_at_most_0": ""}
+    return pd.DataFrame([row | ends | facts])
 
 
 def answer(answers, outside=None, attention=NO_ATTENTION, generated=False):
-    return front.answer(PLAN, answers, NO_GAINS, outside or {}, NO_TESTS, NO_ACROSS, attention, generated)
+    return front.answer(PLAN, answers, NO_GAINS, outside or {}, NO_TESTS, NONE, NONE, attention, generated)
 
 
 def test_the_answer_counts_the_comparisons_and_gives_the_main_one_in_numbers():
@@ -69,7 +70,7 @@ def test_an_oracle_makes_it_a_question_of_the_ceiling():
     assert front.with_oracle(gains) == ["frozen"]
     assert front.question(PLAN, gains).startswith("How much does a network gain when it is told where the lesion is?")
     sentences = front.answer(
-        PLAN, {"frozen": table(6, "better", arm="lesion")}, gains, {}, NO_TESTS, NO_ACROSS, NO_ATTENTION, False
+        PLAN, {"frozen": table(6, "better", arm="lesion")}, gains, {}, NO_TESTS, NONE, NONE, NO_ATTENTION, False
     )
     titles = [sentence.partition("**")[2].partition("**")[0] for sentence in sentences]
     assert titles == [

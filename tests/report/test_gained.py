@@ -16,7 +16,8 @@ def answer(arm, reference, points, half_width=1.0, verdict=None, **facts):
     verdict = verdict or (("better" if points > 0 else "worse") if clear else "undecided")
     row = {"backbone": "mobilenet", "arm": arm, "reference": reference, "metric": "balanced_accuracy"}
     ends = {"low": (points - half_width) / 100, "high": (points + half_width) / 100}
-    return row | ends | {"difference": points / 100, "verdict": verdict, "seeds": 5, "lesions": 700} | facts
+    row |= {"difference": points / 100, "margin": 0.02, "verdict": verdict, "gamma_at_most_0": ""}
+    return row | ends | {"seeds": 5, "lesions": 700} | facts
 
 
 def runs(*arms):
@@ -81,7 +82,7 @@ def test_the_headline_says_what_the_verdicts_allow():
     assert preliminary == "**Preliminary.** Finished runs: fine_tuned 3 of 9. Verdicts may change."
     assert to_gain == (
         "**What there was to gain, in points of balanced accuracy with 95 % intervals.** An oracle is told where the "
-        "lesion is; no real system is. It gains +6.0 (+5.0 to +7.0) in `frozen`, makes no difference that counts for "
+        "lesion is; no real system is. It gains +6.0 (+5.0 to +7.0) in `frozen`, differs by less than 2 points, for "
         "these training images, +0.2 (-0.8 to +1.2) in `fine_tuned`; a Gaussian, the same bell-shaped weights in the "
         "middle of every image, gains +5.0 (+4.0 to +6.0) in `frozen`, is not shown to gain or lose, +0.5 "
         "(-0.5 to +1.5) in `fine_tuned` (one training each)."
@@ -90,8 +91,8 @@ def test_the_headline_says_what_the_verdicts_allow():
     assert gaussian.startswith("**Against the fixed Gaussian.** The released unit is worse, -3.5 (-4.5 to -2.5)")
     assert "the released unit is not shown to gain or lose, +0.6 (-0.4 to +1.6) in `frozen`" in elsewhere
     assert stricter.endswith(
-        "over runs, confirms 3 of the 4 differences that are called better or worse here. It does not confirm: centred "
-        "Gaussian against no attention (p = 0.06)."
+        "over runs, confirms 3 of the 4 differences that the report calls better or worse. It does not confirm: "
+        "centred Gaussian against no attention (p = 0.06)."
     )
     assert trained.startswith("**What was trained.** `frozen`: only the unit and the last layer")
     assert "`fine_tuned`: the whole network is trained" in trained
@@ -110,20 +111,37 @@ def test_the_frame_is_spoken_of_where_it_was_taken_apart():
         ]
     )
     answers = {"frozen": rows, "frame_no_norm": rows}
-    said = [s for s in gained.headline(study, answers, ["frozen"], {}, NO_TESTS, across) if "frame around" in s]
+    said = [s for s in gained.headline(study, answers, ["frozen"], {}, NO_TESTS, across) if "the frame does" in s]
     assert said == [
-        "**What the frame around the unit does.** With its max-pooling and dropout the network without attention is "
-        "worse, -4.0 (-5.0 to -3.0); the unit left as it was drawn, against a uniform map, makes no difference that "
-        "counts for these training images, +0.1 (-0.9 to +1.1); without the normalisation before the last layer the "
-        "unit, against no attention, is not shown to gain or lose, +1.0 (+0.0 to +2.0)."
+        "**What the frame does**, which comes with the unit besides its maps. With its max-pooling and dropout "
+        "the network without attention is worse, -4.0 (-5.0 to -3.0); a unit with random weights, not trained, "
+        "against a uniform map, differs by less than 2 points, for these training images, +0.1 (-0.9 to +1.1); "
+        "without the normalisation before the last layer, which only frozen networks have, the unit, against no "
+        "attention, is not shown to gain or lose, +1.0 (+0.0 to +2.0)."
     ]
+
+
+def test_a_gain_that_may_be_too_small_is_said_to_be():
+    rows = pd.DataFrame([answer("released", "baseline", 1.5), answer("released", "uniform", 3.5)])
+    _, _, gain, *_ = gained.headline(Study.load("ceiling"), {"frozen": rows}, ["frozen"], {}, NO_TESTS, NO_ACROSS)
+    assert "it gains +1.5 (+0.5 to +2.5), perhaps too little to matter; against" in gain
+    assert gain.endswith("it gains +3.5 (+2.5 to +4.5).")
+
+
+def test_melanoma_has_a_sentence_of_the_arms_that_the_answer_is_about():
+    rows = [("frozen", "released", -0.007), ("frozen", "se", 0.01), ("other", "centre", 0), ("frozen", "lesion", 0.002)]
+    table = pd.DataFrame(rows, columns=["part", "arm", "gain"]).assign(gain_low=-0.01, gain_high=0.01)
+    assert gained.melanoma(table, "frozen") == (
+        "**Melanoma**: gain of its AUC in `frozen`, points. released unit -0.7 (-1.0 to +1.0); "
+        "true lesion (oracle) +0.2 (-1.0 to +1.0)."
+    )
 
 
 def test_one_part_is_named_once():
     rows = pd.DataFrame([answer("lesion", "baseline", -3), answer("released", "baseline", 0.1, verdict="equivalent")])
     study = Study.load("ceiling")
     short, *rest, _, _ = gained.headline(study, {"frozen": rows}, ["frozen", "fine_tuned"], {}, NO_TESTS, NO_ACROSS)
-    assert "place harms" in short and "unit makes no difference that counts, for these training images.**" in short
+    assert "place harms" in short and "changes the result by less than 2 points, for these training images.**" in short
     assert not any("in `frozen`" in sentence and "has not been measured" not in sentence for sentence in rest)
 
 

@@ -34,6 +34,7 @@ from soft_attention.study.folder import predictions_file, read_predictions
 from soft_attention.vocabulary import BACKBONES, PROTOCOLS
 
 SPECIFICITY = 0.9
+SIZE_OPEN = "size open"
 
 
 def predictions_of(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
@@ -369,7 +370,7 @@ def remarks(row) -> list[str]:
     found = []
     decided = row.verdict in (BETTER, WORSE)
     if decided and min(abs(row.low), abs(row.high)) < row.margin:
-        found.append("size open")
+        found.append(SIZE_OPEN)
     if row.verdict == EQUIVALENT:
         found.append("for these training images")
     if row.gamma_at_most_0:

@@ -271,9 +271,9 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     axes.axvline(0, color="0.4", linewidth=1)
     for arm in verdicts["arm"].str.rpartition(":")[2].unique():
         axes.plot([], [], "o", color=arm_colour(arm), label=arm)
-    for row, height in zip(verdicts.itertuples(), place, strict=True):
+    no_test = verdicts["remarks"].str.contains("silent|one training")
+    for row, height, is_open in zip(verdicts.itertuples(), place, no_test, strict=True):
         width = [[row.points - row.points_low], [row.points_high - row.points]]
-        is_open = "silent" in row.remarks or "one training" in row.remarks
         style = {"color": arm_colour(row.arm)} | ({"markerfacecolor": "white"} if is_open else {})
         axes.errorbar(row.points, height, xerr=width, fmt="o", capsize=3, **style)
     for part, height in zip(verdicts["part"][heading], place[heading], strict=True):
@@ -281,7 +281,8 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     several = verdicts["backbone"].nunique() > 1
     names = (verdicts["backbone"] + ": " if several else "") + verdicts["arm"] + " - " + verdicts["reference"]
     axes.set(yticks=place, yticklabels=names, ylim=(place.max() + 0.7, place.min() - 1.6), xlabel=label)
-    title = "Differences between arms, with 95 % intervals (open mark: no test of attention)"
+    title = "Differences between arms, with 95 % intervals"
+    title += " (open mark: no test of attention)" if no_test.any() else ""
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     figure.legend(fontsize=8, loc="outside lower center", ncols=5)
     return figure

@@ -40,6 +40,7 @@ def answer(
     outside: Tables,
     tests: pd.DataFrame,
     across: pd.DataFrame,
+    melanoma: pd.DataFrame,
     attention: pd.DataFrame,
     generated: bool,
 ) -> list[str]:
@@ -48,12 +49,14 @@ def answer(
     Args:
         answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
         gains: from `gained.gains_table`.
-        tests, across: from `comparison.tests_table`, with the column part, and `comparison.across_table`.
+        tests: from `comparison.tests_table`, with the column part.
+        across, melanoma: from `comparison.across_table` and `comparison.melanoma_table`.
         attention: from `load.load_attention`, with named parts.
         generated: the images are.
     """
     if names := with_oracle(gains):
-        return gained.headline(plan, answers, names, outside, tests, across)
+        found = gained.headline(plan, answers, names, outside, tests, across)
+        return [*found, *([gained.melanoma(melanoma, names[0])] if len(melanoma) else [])]
     rows = unit_rows(plan, answers)
     if rows.empty:
         return ["**Nothing can be said yet.** The arms that this study compares have not both run."]
@@ -111,7 +114,7 @@ def scale(plan: Study, runs: pd.DataFrame, answers: Tables) -> str:
     sizes = sorted({run.size for run in plan.runs() if run.folder in finished})
     networks = ", ".join(BACKBONES[name].title for name in BACKBONES if name in set(runs["backbone"]))
     trainings = f"{len(runs):,} finished of {len(plan.runs()):,} planned"
-    facts = {"Test images": images, "Image size": f"{' and '.join(map(str, sizes))} px", "Networks": networks}
+    facts = {"Test images": images, "Input size": f"{' and '.join(map(str, sizes))} px", "Networks": networks}
     return " · ".join(f"**{name}:** {text}" for name, text in (facts | {"Trainings": trainings}).items())
 
 

@@ -37,10 +37,14 @@ FRAME = {
         "frame_pool_dropout:baseline",
         "frozen:baseline",
     ): "With its max-pooling and dropout the network without attention",
-    ("frame_untrained:released", "frozen:uniform"): "the unit left as it was drawn, against a uniform map,",
+    ("frame_untrained:released", "frozen:uniform"): "a unit with random weights, not trained, against a uniform map,",
 }
 WITHOUT_NORM = {
-    ("released", BASELINE): "without the normalisation before the last layer the unit, against no attention,",
+    (
+        "released",
+        BASELINE,
+    ): "without the normalisation before the last layer, which only frozen networks have, the unit, "
+    "against no attention,",
 }
 IN_SHORT = {
     ("lesion", BASELINE): "knowing the lesion's place {}",
@@ -50,7 +54,7 @@ IN_SHORT = {
 HELPS = {
     BETTER: "helps",
     WORSE: "harms",
-    EQUIVALENT: "makes no difference that counts, for these training images",
+    EQUIVALENT: "changes the result by less than {margin:g} points, for these training images",
     UNDECIDED: "is not shown to help",
 }
 AGAINST_GAUSSIAN = {BETTER: "the unit does better than the Gaussian", WORSE: "the unit does worse than the Gaussian"}
@@ -126,6 +130,16 @@ def headline(
     return [*sentences, *([f"**Not measured yet.** {count}{_about(study, absent)}."] if absent else [])]
 
 
+def melanoma(gains: pd.DataFrame, part: str) -> str:
+    """A sentence in Markdown on what the arms of a part gain for melanoma. `gains`: `comparison.melanoma_table`."""
+    rows = gains[(gains["part"] == part) & gains["arm"].isin(["released", "centre", *ORACLES])]
+    said = (
+        f"{ARMS[row.arm].title} {100 * row.gain:+.1f} ({100 * row.gain_low:+.1f} to {100 * row.gain_high:+.1f})"
+        for row in rows.itertuples()
+    )
+    return f"**Melanoma**: gain of its AUC in `{part}`, points. {'; '.join(said)}."
+
+
 def preliminary(unfinished: Sequence[str]) -> str:
     """A sentence in Markdown on parts that lack runs. `unfinished`: from `load.unfinished`."""
     return f"**Preliminary.** Finished runs: {', '.join(unfinished)}. Verdicts may change."
@@ -140,7 +154,8 @@ def _frame(study: Study, answers: Tables, across: pd.DataFrame) -> list[str]:
         for pair, words in asked.items()
         if len(tables[name]) and pair in set(zip(tables[name]["arm"], tables[name]["reference"], strict=True))
     ]
-    return [f"**What the frame around the unit does.** {'; '.join(said)}."] if said else []
+    title = "**What the frame does**, which comes with the unit besides its maps."
+    return [f"{title} {'; '.join(said)}."] if said else []
 
 
 def _in_short(name: str, rows: pd.DataFrame, tests: pd.DataFrame, analysis: Analysis) -> str:
@@ -149,7 +164,8 @@ def _in_short(name: str, rows: pd.DataFrame, tests: pd.DataFrame, analysis: Anal
     verdicts = _verdicts(rows[rows["backbone"] == network], analysis)
     unsure = _unconfirmed(verdicts, tests)
     reserve = {pair: " (a stricter test does not confirm it)" if pair in unsure else "" for pair in verdicts}
-    said = [words.format(HELPS[verdicts[at]]) + reserve[at] for at, words in IN_SHORT.items() if at in verdicts]
+    helps = {verdict: text.format(margin=100 * analysis.margins[analysis.endpoint]) for verdict, text in HELPS.items()}
+    said = [words.format(helps[verdicts[at]]) + reserve[at] for at, words in IN_SHORT.items() if at in verdicts]
     said += filter(None, [AGAINST_GAUSSIAN.get(verdicts.get(("released", "centre"), ""))])
     return f"**In short, for {BACKBONES[network].title} in the part `{name}`: {'; '.join(said) or 'nothing yet'}.**"
 
@@ -159,7 +175,7 @@ def _stricter(rows: pd.DataFrame, tests: pd.DataFrame, analysis: Analysis) -> st
     verdicts = _verdicts(rows, analysis)
     unsure = _unconfirmed(verdicts, tests)
     decided = sum(verdict in DECIDED for verdict in verdicts.values())
-    text = f"confirms {decided - len(unsure)} of the {decided} differences that are called better or worse here"
+    text = f"confirms {decided - len(unsure)} of the {decided} differences that the report calls better or worse"
     if unsure:
         named = (f"{_title(arm)} against {_title(other)} (p = {p:.2f})" for (arm, other), p in unsure.items())
         text += f". It does not confirm: {', '.join(named)}"
@@ -223,7 +239,8 @@ def _found(row) -> str:
     """What the verdict on a row of `comparison.comparisons_table` allows to say."""
     numbers = f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
     if row.verdict == EQUIVALENT:
-        return f"makes no difference that counts for these training images, {numbers}"
+        return f"differs by less than {100 * row.margin:g} points, for these training images, {numbers}"
     if row.verdict == UNDECIDED:
         return f"is not shown to gain or lose, {numbers}"
-    return f"gains {numbers}" if row.difference > 0 else f"is worse, {numbers}"
+    small = ", perhaps too little to matter" if comparison.SIZE_OPEN in comparison.remarks(row) else ""
+    return f"{'gains' if row.difference > 0 else 'is worse,'} {numbers}{small}"

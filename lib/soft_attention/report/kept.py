@@ -51,7 +51,7 @@ SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
     ),
     "gain": Table("Mean difference from the baseline, every image counting the same", "report.tables.attention_gain"),
     "tests": Table("The same differences by the corrected t-test over runs", "report.comparison.tests_table"),
-    "across": Table("Parts that differ in one setting, compared", "report.comparison.across_table"),
+    "across": Table("Arms of one part against arms of another, compared", "report.comparison.across_table"),
     "scores": Table("Every score by the comparisons of the endpoint, in points", "report.scores.scores_table", 2, 1),
     "over-parts": Table("Every comparison, and its mean over the parts, in points", "report.overall.over_parts", 2, 1),
     "equivalences": Table(
