@@ -39,12 +39,10 @@ FRAME = {
     ): "With its max-pooling and dropout the network without attention",
     ("frame_untrained:released", "frozen:uniform"): "a unit with random weights, not trained, against a uniform map,",
 }
+NO_NORM = "without the normalisation before the last layer, which only frozen networks have,"
 WITHOUT_NORM = {
-    (
-        "released",
-        BASELINE,
-    ): "without the normalisation before the last layer, which only frozen networks have, the unit, "
-    "against no attention,",
+    ("released", BASELINE): f"{NO_NORM} the unit, against no attention,",
+    ("released", "uniform"): "against a uniform map it",
 }
 IN_SHORT = {
     ("lesion", BASELINE): "knowing the lesion's place {}",

@@ -21,7 +21,7 @@ class Table:
     Attributes:
         caption: says what it is.
         made_by: the function, dotted, below `soft_attention`.
-        decimals: that are written; a share with 4 tells a hundredth of a point.
+        decimals: that are written; a share with 4 tells a hundredth of a point. 6 where README rounds them again.
         digits: that are shown.
     """
 
@@ -35,7 +35,7 @@ SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
     "gains": Table("What each arm gains over the baseline, in points", "report.gained.gains_table", 2, 1),
     "verdicts": Table("The verdicts: points, with 95 % intervals", "report.comparison.verdicts", 2, 1),
     "comparisons": Table(
-        "Every comparison, with p-values; 95 % intervals over lesions and trainings", "report.comparison.answers"
+        "Every comparison, with p-values; 95 % intervals over lesions and trainings", "report.comparison.answers", 6
     ),
     "preferred": Table("In how many runs validation images prefer which part", "report.comparison.preferences"),
     "gamma": Table(
@@ -51,14 +51,14 @@ SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
     ),
     "gain": Table("Mean difference from the baseline, every image counting the same", "report.tables.attention_gain"),
     "tests": Table("The same differences by the corrected t-test over runs", "report.comparison.tests_table"),
-    "across": Table("Arms of one part against arms of another, compared", "report.comparison.across_table"),
+    "across": Table("Arms of one part against arms of another, compared", "report.comparison.across_table", 6),
     "scores": Table("Every score by the comparisons of the endpoint, in points", "report.scores.scores_table", 2, 1),
     "over-parts": Table("Every comparison, and its mean over the parts, in points", "report.overall.over_parts", 2, 1),
     "equivalences": Table(
         "What is equivalent for these training images, and whether it is for others", "report.overall.equivalences"
     ),
     "external": Table("ISIC 2018 Task 3 test set, means over the runs", "report.comparison.external_table"),
-    "external-comparisons": Table("Differences on the outside test set", "report.comparison.answers"),
+    "external-comparisons": Table("Differences on the outside test set", "report.comparison.answers", 6),
     "melanoma": Table(
         "Melanoma against all other classes: AUC, and the gain over the baseline", "report.comparison.melanoma_table"
     ),
