@@ -35,7 +35,7 @@ def test_the_headline_reads_the_kept_tables(tmp_path, monkeypatch):
         "metric": "balanced_accuracy",
         "seeds": 9,
     }
-    row |= {"difference": 0.06, "low": 0.05, "high": 0.07, "verdict": "better"}
+    row |= {"difference": 0.06, "low": 0.05, "high": 0.07, "verdict": "better", "margin": 0.02, "gamma_at_most_0": ""}
     pd.DataFrame([row]).to_csv(tmp_path / "ceiling" / "summary" / "comparisons.csv")
     monkeypatch.setattr(results_page, "load_runs", lambda plan: plan.runs()[:400])
     monkeypatch.setattr(results_page, "by_part", lambda runs: {})
