@@ -59,14 +59,14 @@ def _places(runs: pd.DataFrame, arm: str, name: str) -> tuple[tuple, ...]:
 # An arm stands in several comparisons, and these in several tables.
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _predictions(places: tuple[tuple, ...], name: str) -> pd.DataFrame:
     """`predictions_of` some `_places`, sorted by seed, fold and image."""
     table = predictions_of(pd.DataFrame(places, columns=["folder", "seed", "fold", "changed"]), name)
     return table.sort_values(["seed", "fold", "image_id"], ignore_index=True)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _classes(places: tuple[tuple, ...], name: str, classes: tuple[str, ...]) -> bootstrap.Predicted:
     return bootstrap.predicted_classes(_predictions(places, name), classes)
 
