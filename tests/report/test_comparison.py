@@ -6,6 +6,7 @@ import pytest
 from sklearn import metrics
 
 from soft_attention import files, paths
+from soft_attention.errors import StudyError
 from soft_attention.evaluation.metrics import METRICS, Metric, in_table, score
 from soft_attention.report import comparison, figures, ledger, tables
 from soft_attention.study.config import Analysis
@@ -144,6 +145,19 @@ def test_a_unit_whose_scale_fell_below_zero_is_named(make_runs, analysis):
         "at_most_0": 3,
     }
     assert comparison.gamma_table({"frozen": runs[runs["arm"] == "released"]}).empty
+
+
+def test_predictions_that_are_changed_or_lost_are_not_remembered(make_runs):
+    runs = make_runs()
+    before = comparison.pairs_of_arms(runs, "released", "baseline")
+    file = runs[runs["arm"] == "released"]["folder"].iloc[0] / predictions_file("test")
+    files.write_table(file, predictions(0.0, 0, 2))
+    after = comparison.pairs_of_arms(runs, "released", "baseline")
+    right = [(pairs["arm"] == pairs["truth"]).sum() for pairs in (before, after)]
+    assert right[1] < right[0] and (before["reference"] == after["reference"]).all()
+    file.unlink()
+    with pytest.raises(StudyError, match="is missing or damaged"):
+        comparison.pairs_of_arms(runs, "released", "baseline")
 
 
 def test_melanoma_gains_are_paired_and_counted_by_seed(make_runs):

@@ -132,7 +132,7 @@ def test_melanoma_has_a_sentence_of_the_arms_that_the_answer_is_about():
     rows = [("frozen", "released", -0.007), ("frozen", "se", 0.01), ("other", "centre", 0), ("frozen", "lesion", 0.002)]
     table = pd.DataFrame(rows, columns=["part", "arm", "gain"]).assign(gain_low=-0.01, gain_high=0.01)
     assert gained.melanoma(table, "frozen") == (
-        "**Melanoma**: gain of its AUC in `frozen`, points. released unit -0.7 (-1.0 to +1.0); "
+        "**Melanoma.** Gain of its AUC in `frozen`, in points: released unit -0.7 (-1.0 to +1.0); "
         "true lesion (oracle) +0.2 (-1.0 to +1.0)."
     )
 

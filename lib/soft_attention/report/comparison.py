@@ -46,13 +46,14 @@ def predictions_of(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
 def pairs_of_arms(runs: pd.DataFrame, arm: str, reference: str, name: str = "test") -> pd.DataFrame:
     """`bootstrap.paired` of two arms of `runs`."""
     classes = tuple(runs["classes"].iloc[0])
-    return bootstrap.paired(*(_classes(_places(runs, each, name), name, classes) for each in (arm, reference)))
+    return bootstrap.paired(*(_predicted(_places(runs, each, name), name, classes) for each in (arm, reference)))
 
 
 def _places(runs: pd.DataFrame, arm: str, name: str) -> tuple[tuple, ...]:
     """The folders of an arm with their seed and fold, and when their predictions have last changed."""
     of_arm = runs[runs["arm"] == arm]
-    changed = [(folder / predictions_file(name)).stat().st_mtime_ns for folder in of_arm["folder"]]
+    files = [folder / predictions_file(name) for folder in of_arm["folder"]]
+    changed = [file.stat().st_mtime_ns if file.exists() else None for file in files]  # whoever reads it says so
     return tuple(zip(of_arm["folder"], of_arm["seed"], of_arm["fold"], changed, strict=True))
 
 
@@ -67,7 +68,7 @@ def _predictions(places: tuple[tuple, ...], name: str) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=8)
-def _classes(places: tuple[tuple, ...], name: str, classes: tuple[str, ...]) -> bootstrap.Predicted:
+def _predicted(places: tuple[tuple, ...], name: str, classes: tuple[str, ...]) -> bootstrap.Predicted:
     return bootstrap.predicted_classes(_predictions(places, name), classes)
 
 

@@ -135,7 +135,7 @@ def melanoma(gains: pd.DataFrame, part: str) -> str:
         f"{ARMS[row.arm].title} {100 * row.gain:+.1f} ({100 * row.gain_low:+.1f} to {100 * row.gain_high:+.1f})"
         for row in rows.itertuples()
     )
-    return f"**Melanoma**: gain of its AUC in `{part}`, points. {'; '.join(said)}."
+    return f"**Melanoma.** Gain of its AUC in `{part}`, in points: {'; '.join(said)}."
 
 
 def preliminary(unfinished: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from soft_attention.vocabulary import ARMS, BACKBONES, PROTOCOLS
 
 PUBLISHED_METRICS = ("weighted_precision", "weighted_auc", "accuracy", "macro_recall")  # in the paper's tables
 CLASS_METRICS = ("precision", "recall", "auc")
-NONE = "none"  # of no backbone: a model that always predicts the most frequent class
+NO_BACKBONE = "none"  # a model that always predicts the most frequent class
 TASK_METRICS = ("auc", "accuracy", "sensitivity", "specificity")
 
 
@@ -88,12 +88,12 @@ def networks_table(runs: pd.DataFrame) -> pd.DataFrame:
 def unpublished(networks: pd.DataFrame) -> list[str]:
     """The columns of `networks_table`, of one part or several, that hold a published value of none of its networks."""
     columns = [name for name in networks if name.startswith("published_")]
-    return [name for name in columns if networks.loc[networks["backbone"] != NONE, name].isna().all()]
+    return [name for name in columns if networks.loc[networks["backbone"] != NO_BACKBONE, name].isna().all()]
 
 
 def repeated_majority(networks: pd.DataFrame) -> list[int]:
     """The rows of `networks_table`, of several parts, that predict the same majority as a row of an earlier part."""
-    majority = networks[networks["backbone"] == NONE].drop(columns="part", errors="ignore")
+    majority = networks[networks["backbone"] == NO_BACKBONE].drop(columns="part", errors="ignore")
     return majority.index[majority.duplicated()].tolist()
 
 
@@ -109,7 +109,7 @@ def _majority(supports: Sequence[Mapping[str, int]]) -> dict[str, float | str]:
     found = [of_majority(support) for support in supports]
     images = sum(sum(support.values()) for support in supports) / len(supports)
     scores = pd.DataFrame([scores for _, scores in found]).mean().to_dict()
-    return {"backbone": NONE, "arm": f"always {found[0][0]}", "images": images} | scores
+    return {"backbone": NO_BACKBONE, "arm": f"always {found[0][0]}", "images": images} | scores
 
 
 def per_class_table(runs: pd.DataFrame) -> pd.DataFrame:
