@@ -6,7 +6,7 @@ import pandas as pd
 
 from soft_attention.evaluation.metrics import METRICS
 from soft_attention.evaluation.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE
-from soft_attention.report import comparison
+from soft_attention.report import comparison, styling
 from soft_attention.study.config import Analysis, Study
 from soft_attention.vocabulary import ARMS, BACKBONES
 
@@ -32,11 +32,9 @@ ELSEWHERE = {
     ("released", BASELINE): "the released unit",
     ("released", "centre"): "the released unit, against the Gaussian,",
 }
+POOL_DROPOUT = "With its max-pooling and dropout"
 FRAME = {
-    (
-        "frame_pool_dropout:baseline",
-        "frozen:baseline",
-    ): "With its max-pooling and dropout the network without attention",
+    ("frame_pool_dropout:baseline", "frozen:baseline"): f"{POOL_DROPOUT} the network without attention",
     ("frame_untrained:released", "frozen:uniform"): "a unit with random weights, not trained, against a uniform map,",
 }
 NO_NORM = "without the normalisation before the last layer, which only frozen networks have,"
@@ -132,7 +130,7 @@ def melanoma(gains: pd.DataFrame, part: str) -> str:
     """A sentence in Markdown on what the arms of a part gain for melanoma. `gains`: `comparison.melanoma_table`."""
     rows = gains[(gains["part"] == part) & gains["arm"].isin(["released", "centre", *ORACLES])]
     said = (
-        f"{ARMS[row.arm].title} {100 * row.gain:+.1f} ({100 * row.gain_low:+.1f} to {100 * row.gain_high:+.1f})"
+        f"{ARMS[row.arm].title} {styling.interval(100 * row.gain, 100 * row.gain_low, 100 * row.gain_high)}"
         for row in rows.itertuples()
     )
     return f"**Melanoma.** Gain of its AUC in `{part}`, in points: {'; '.join(said)}."
@@ -235,7 +233,7 @@ def _in_parts(answers, analysis: Analysis, pair: tuple[str, str], names: Sequenc
 
 def _found(row) -> str:
     """What the verdict on a row of `comparison.comparisons_table` allows to say."""
-    numbers = f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+    numbers = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high)
     if row.verdict == EQUIVALENT:
         return f"differs by less than {100 * row.margin:g} points, for these training images, {numbers}"
     if row.verdict == UNDECIDED:
