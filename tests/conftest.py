@@ -4,13 +4,31 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
+import nbval.kernel
 import pytest
+from jupyter_client.manager import KernelManager
+
+from soft_attention import files
 
 for number in (signal.SIGINT, signal.SIGHUP):  # where the tests run in the background or by nohup, they are ignored
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda *_: None)  # still, but no more by what the tests start
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Kernels of notebooks talk through files: two workers that each start one may be given the same free port."""
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    folder = stack.enter_context(files.scratch("nbval-", longest=70))  # a socket's path has 103 bytes at most
+
+    def own_files(**options) -> KernelManager:
+        return KernelManager(transport="ipc", connection_file=f"{folder}/{uuid4().hex[:8]}.json", **options)
+
+    nbval.kernel.KernelManager = own_files
 
 
 def folder(variable: str, holds: str, what: str) -> Path:

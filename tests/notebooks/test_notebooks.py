@@ -5,6 +5,7 @@ import re
 
 import nbformat
 import pytest
+from nbval.kernel import start_new_kernel
 from refresh import IGNORED
 
 from soft_attention import paths
@@ -99,3 +100,13 @@ def test_defaults_of_the_training_notebook_are_a_run_of_the_smoke_study_to_play_
     assert set(values) == set(Run.model_fields), "the cell and the schema have the same names"
     assert values["study"] == PLAY
     assert Run(**values | {"study": "smoke"}) in Study.load("smoke").runs()
+
+
+def test_a_kernel_needs_no_free_port():
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        assert manager.transport == "ipc"
+        assert client.execute_interactive("1 + 1", timeout=60)["content"]["status"] == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
