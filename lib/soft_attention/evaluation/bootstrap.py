@@ -4,7 +4,11 @@ A difference is everywhere arm minus reference, as a share: .01 is one point. Bo
 networks of the same seed, fold and split, so everything here is paired.
 """
 
+import hashlib
+import os
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -24,13 +28,13 @@ from soft_attention.evaluation.metrics import (
 from soft_attention.evaluation.verdict import BootstrapDifference
 
 UNITS = ("lesion", "image")
+PLACE = ["seed", "fold"]
+FACTS = ["image_id", "lesion_id", "truth"]
+MOST_KEPT = 8  # arms, of 10 MB each with 20 seeds
 
 
-Predicted = Mapping[tuple[int, int], pd.DataFrame]
-
-
-def predicted_classes(predictions: pd.DataFrame, classes: Sequence[str]) -> Predicted:
-    """What the runs of an arm predict: by seed and fold image_id, lesion_id, truth and predicted, sorted by image.
+def predicted_classes(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """What the runs of an arm predict: seed, fold, image_id, lesion_id, truth and predicted, sorted by the first three.
 
     Args:
         predictions: as in `metrics.score`, of all runs one below the other, and the columns seed and fold. Each image
@@ -40,21 +44,16 @@ def predicted_classes(predictions: pd.DataFrame, classes: Sequence[str]) -> Pred
     Raises:
         ValueError: tables that `metrics.score` refuses, or one of the two columns is missing.
     """
-    for column in ("seed", "fold"):
+    for column in PLACE:
         if column not in predictions:
             raise ValueError(f"the predictions lack the column {column}")
-    if predictions.empty:
-        raise ValueError("the predictions hold no image")
-    places = {}
-    for place, rows in predictions.groupby(["seed", "fold"]):
-        truth, probabilities = labels_and_probabilities(rows, classes)
-        facts = rows[["seed", "fold", "image_id", "lesion_id"]]
-        table = facts.assign(truth=truth, predicted=probabilities.argmax(axis=1))
-        places[place] = table.sort_values("image_id", ignore_index=True)
-    return places
+    truth, probabilities = labels_and_probabilities(predictions, classes, PLACE)
+    table = predictions[[*PLACE, "image_id", "lesion_id"]]
+    table = table.assign(truth=truth, predicted=probabilities.argmax(axis=1))
+    return table.sort_values([*PLACE, "image_id"], ignore_index=True)
 
 
-def paired(arm: Predicted, reference: Predicted) -> pd.DataFrame:
+def paired(arm: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """What both arms predict for each image: one row per seed, fold and image, sorted by them.
 
     Args:
@@ -66,16 +65,20 @@ def paired(arm: Predicted, reference: Predicted) -> pd.DataFrame:
     Raises:
         ValueError: the two do not match.
     """
-    pairs = []
-    for seed, fold in sorted({*arm, *reference}):
-        one, other = (each.get((seed, fold)) for each in (arm, reference))
-        if one is None or other is None:
-            raise ValueError(f"only one of the arms has predictions of seed {seed}, fold {fold}")
-        facts = ["image_id", "lesion_id", "truth"]
-        if not one[facts].equals(other[facts]):
-            raise ValueError(f"the arms of seed {seed}, fold {fold} differ in their images, lesions or labels")
-        pairs.append(one.rename(columns={"predicted": "arm"}).assign(reference=other["predicted"]))
-    return pd.concat(pairs, ignore_index=True)
+    if not arm[PLACE + FACTS].equals(reference[PLACE + FACTS]):
+        raise ValueError(_no_pair(arm, reference))
+    return arm.rename(columns={"predicted": "arm"}).assign(reference=reference["predicted"])
+
+
+def _no_pair(arm: pd.DataFrame, reference: pd.DataFrame) -> str:
+    """Where two tables that do not match differ first."""
+    one, other = (dict(list(table.groupby(PLACE)[FACTS])) for table in (arm, reference))
+    for seed, fold in sorted({*one, *other}):
+        if (seed, fold) not in one or (seed, fold) not in other:
+            return f"only one of the arms has predictions of seed {seed}, fold {fold}"
+        if not one[seed, fold].reset_index(drop=True).equals(other[seed, fold].reset_index(drop=True)):
+            break
+    return f"the arms of seed {seed}, fold {fold} differ in their images, lesions or labels"
 
 
 def pair_predictions(arm: pd.DataFrame, reference: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -240,46 +243,62 @@ def resample_lesions(
     Args, Raises: as in `paired_bootstraps`.
     """
     both = {metric: metric if isinstance(metric, tuple) else (metric, metric) for metric in metrics}
-    for name in {name for pair in both.values() for name in pair}:
-        known(name, of_predictions(), "metric")
-    counts = _lesion_counts(pairs, len(classes), known(unit, UNITS, "unit"))
-    lesions = len(counts)
-    _check_lesions(lesions)
-
-    flat = scipy.sparse.csr_array(counts.reshape(lesions, -1))  # a lesion has one class, and few are predicted for it
-
-    def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
-        """(draws, seeds) of each metric under lesion weights (draws, lesions)."""
-        drawn = (weights @ flat).reshape(len(weights), *counts.shape[1:])
-        arm, reference = (Tally(*np.moveaxis(drawn[:, :, number], -2, 0)) for number in (0, 1))
-        # Equal arms differ by 0, not by the rounding of a sum.
-        return {
-            metric: (METRICS[one].of(arm) - METRICS[other].of(reference)).round(12)
-            for metric, (one, other) in both.items()
-        }
-
-    blocks = [differences(weights.astype(float)) for weights in _draws(lesions, draws, seed)[0]]
+    names = tuple(sorted({known(name, of_predictions(), "metric") for pair in both.values() for name in pair}))
+    facts = _lesions_and_seeds(pairs, known(unit, UNITS, "unit"))
+    one, other = (
+        _scores(_lesion_counts(pairs, arm, facts, len(classes)), names, draws, seed) for arm in ("arm", "reference")
+    )
+    # Equal arms differ by 0, not by the rounding of a sum.
     return {
-        metric: (found[0], np.concatenate([block[metric] for block in blocks]))
-        for metric, found in differences(np.ones((1, lesions))).items()
+        metric: tuple((a - b).round(12) for a, b in zip(one[of_arm], other[of_reference], strict=True))
+        for metric, (of_arm, of_reference) in both.items()
     }
 
 
-def _lesion_counts(pairs: pd.DataFrame, classes: int, unit: str) -> np.ndarray:
-    """Weighted support, hits and predictions of each class, (lesions, seeds, 2 arms, 3, classes)."""
+def _lesions_and_seeds(pairs: pd.DataFrame, unit: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each row of `pairs` the number of its lesion, that of its seed, and how much it counts."""
     lesion, lesions = pd.factorize(pairs["lesion_id"], sort=True)
-    seed, seeds = pd.factorize(pairs["seed"], sort=True)
+    _check_lesions(len(lesions))
     weight = np.ones(len(pairs))
     if unit == "lesion":
         weight /= pairs.groupby(["seed", "lesion_id"])["image_id"].transform("size").to_numpy()
-    truth = pairs["truth"].to_numpy()
-    counts = np.zeros((len(lesions), len(seeds), 2, 3, classes))
-    for number, name in enumerate(("arm", "reference")):
-        predicted, own = pairs[name].to_numpy(), weight * pairs.get(f"{name}_weight", 1.0)
-        np.add.at(counts, (lesion, seed, number, 0, truth), own)
-        np.add.at(counts, (lesion, seed, number, 1, truth), own * (predicted == truth))
-        np.add.at(counts, (lesion, seed, number, 2, predicted), own)
+    return lesion, pd.factorize(pairs["seed"], sort=True)[0], weight
+
+
+def _lesion_counts(pairs: pd.DataFrame, arm: str, facts: tuple, classes: int) -> np.ndarray:
+    """Weighted support, hits and predictions of each class by one arm, (lesions, seeds, 3, classes)."""
+    lesion, seed, weight = facts
+    truth, predicted, own = pairs["truth"].to_numpy(), pairs[arm].to_numpy(), weight * pairs.get(f"{arm}_weight", 1.0)
+    counts = np.zeros((lesion.max() + 1, seed.max() + 1, 3, classes))
+    np.add.at(counts, (lesion, seed, 0, truth), own)
+    np.add.at(counts, (lesion, seed, 1, truth), own * (predicted == truth))
+    np.add.at(counts, (lesion, seed, 2, predicted), own)
     return counts
+
+
+_kept: OrderedDict[tuple, dict] = OrderedDict()  # of the arms drawn last: most meet several references
+
+
+def _scores(counts: np.ndarray, metrics: tuple[str, ...], draws: int, seed: int) -> dict[str, list[np.ndarray]]:
+    """Of each metric an arm's scores (seeds,), and those with lesions drawn again (draws, seeds)."""
+    functions = tuple(METRICS[metric].of for metric in metrics)
+    key = (hashlib.sha256(counts.tobytes()).digest(), counts.shape, functions, draws, seed)
+    if key not in _kept:
+        flat = scipy.sparse.csr_array(counts.reshape(len(counts), -1))  # a lesion has one class, few are predicted
+
+        def drawn(weights: np.ndarray) -> list[np.ndarray]:
+            tally = Tally(*np.moveaxis((weights.astype(float) @ flat).reshape(-1, *counts.shape[1:]), -2, 0))
+            return [function(tally) for function in functions]
+
+        found = [score[0] for score in drawn(np.ones((1, len(counts))))]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
+            blocks = list(pool.map(drawn, _draws(len(counts), draws, seed)[0]))
+        again = [np.concatenate(block) for block in zip(*blocks, strict=True)]
+        _kept[key] = dict(zip(metrics, zip(found, again, strict=True), strict=True))
+    _kept.move_to_end(key)
+    while len(_kept) > MOST_KEPT:
+        _kept.popitem(last=False)
+    return _kept[key]
 
 
 def _between_seeds(found: np.ndarray, drawn: np.ndarray) -> float:

@@ -211,8 +211,13 @@ def intervals(
     return result
 
 
-def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as class numbers (N,) and probabilities (N, classes), once they pass all checks."""
+def labels_and_probabilities(
+    predictions: pd.DataFrame, classes: Sequence[str], each: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as class numbers (N,) and probabilities (N, classes), once they pass all checks.
+
+    An image may stand in the table once, or once for each value of the columns `each`.
+    """
     missing = [c for c in ("image_id", "lesion_id", "label", *classes) if c not in predictions]
     if missing:
         raise ValueError(f"the predictions lack the columns {', '.join(missing)}")
@@ -227,7 +232,7 @@ def labels_and_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) 
             first = predictions["image_id"].to_numpy()[wrong][0]
             raise ValueError(f"image {first} {problem} ({wrong.sum()} of {len(truth)} images)")
 
-    reject(predictions["image_id"].duplicated().to_numpy(), "is predicted more than once")
+    reject(predictions.duplicated([*each, "image_id"]).to_numpy(), "is predicted more than once")
     reject(predictions["lesion_id"].isna().to_numpy(), "has no lesion_id")
     reject(truth < 0, f"has a label that is none of {', '.join(classes)}")
     reject(np.isnan(probabilities).any(axis=1), "has a probability that is not a number")

@@ -68,7 +68,7 @@ def _predictions(places: tuple[tuple, ...], name: str) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=8)
-def _predicted(places: tuple[tuple, ...], name: str, classes: tuple[str, ...]) -> bootstrap.Predicted:
+def _predicted(places: tuple[tuple, ...], name: str, classes: tuple[str, ...]) -> pd.DataFrame:
     return bootstrap.predicted_classes(_predictions(places, name), classes)
 
 
@@ -113,13 +113,11 @@ def comparisons_table(
     by_place = dict(compared(runs, analysis))
     scales = {place: _gamma_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in by_place.items()}
 
-    def differences(place: tuple[str, str, str]) -> dict:
-        pairs = pairs_of_arms(by_place[place], *place[1:], name)
-        return bootstrap.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
-        resampled = dict(zip(by_place, pool.map(differences, by_place), strict=True))
-    found = {(*place, metric): each for place, those in resampled.items() for metric, each in those.items()}
+    found = {}
+    for place, paired in by_place.items():
+        pairs = pairs_of_arms(paired, *place[1:], name)
+        resampled = bootstrap.paired_bootstraps(pairs, classes, metrics, draws=analysis.draws)
+        found |= {(*place, metric): each for metric, each in resampled.items()}
     rows = []
     for metric in metrics:
         family = {key: value for key, value in found.items() if key[-1] == metric}

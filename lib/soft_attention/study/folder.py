@@ -49,7 +49,7 @@ def read_predictions(folder: Path, name: str = "test") -> pd.DataFrame:
         table = _read_parquet(file, file.stat().st_mtime_ns)
     except Exception as error:
         raise StudyError(f"{file} is missing or damaged ({error}): run it again") from error
-    return _with_lesions(table) if name == "external" else table.copy(deep=False)
+    return table.copy(deep=False)
 
 
 def _with_lesions(table: pd.DataFrame) -> pd.DataFrame:
@@ -62,7 +62,8 @@ def _with_lesions(table: pd.DataFrame) -> pd.DataFrame:
 @lru_cache(maxsize=4096)
 def _read_parquet(file: Path, changed: int) -> pd.DataFrame:
     """A summary asks for the same predictions about five times."""
-    return pd.read_parquet(file)
+    table = pd.read_parquet(file)
+    return _with_lesions(table) if file.name == predictions_file("external") else table
 
 
 def changes(run: Run, folder: Path) -> str:
