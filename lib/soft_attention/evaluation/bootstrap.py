@@ -187,9 +187,9 @@ def bootstrap_mean(table: pd.DataFrame, value: str, draws: int = 2_000, seed: in
     sums, counts = np.zeros((2, len(lesions), len(trainings)))
     np.add.at(sums, (lesion, training), table[value].to_numpy(float))
     np.add.at(counts, (lesion, training), 1)
-    drawn = []
+    drawn, both = [], np.hstack([sums, counts])
     for weights in _draws(len(lesions), draws, seed)[0]:
-        total, images = np.split(weights.astype(float) @ np.hstack([sums, counts]), 2, axis=1)
+        total, images = np.split(weights.astype(float) @ both, 2, axis=1)
         kept = (images > 0).all(axis=1)
         drawn.append(total[kept] / images[kept])
     deviates = _deviates(len(lesions), draws, seed, len(trainings))
