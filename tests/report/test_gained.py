@@ -121,6 +121,18 @@ def test_the_frame_is_spoken_of_where_it_was_taken_apart():
     ]
 
 
+def test_windows_with_the_lesion_anywhere_have_a_sentence_of_their_own():
+    rows = [answer("lesion", "centre", 3), answer("lesion", "baseline", 1.5, verdict="undecided")]
+    answers = {"frozen": pd.DataFrame([answer("lesion", "baseline", 4)]), "off_centre": pd.DataFrame(rows)}
+    said = gained.headline(Study.load("ceiling"), answers, [*answers], {}, NO_TESTS, NO_ACROSS)
+    assert "It gains +4.0 (+3.0 to +5.0); a Gaussian" in said[1]
+    assert [sentence for sentence in said if "anywhere**" in sentence] == [
+        "**Where the lesion is anywhere**, in windows of half of each side (`off_centre`). The oracle, against the "
+        "fixed Gaussian, gains +3.0 (+2.0 to +4.0); against the network without attention it is not shown to gain or "
+        "lose, +1.5 (+0.5 to +2.5), after correction for several comparisons."
+    ]
+
+
 def test_a_gain_that_may_be_too_small_is_said_to_be():
     rows = pd.DataFrame([answer("released", "baseline", 1.5), answer("released", "uniform", 3.5)])
     _, _, gain, *_ = gained.headline(Study.load("ceiling"), {"frozen": rows}, ["frozen"], {}, NO_TESTS, NO_ACROSS)

@@ -42,6 +42,13 @@ WITHOUT_NORM = {
     ("released", BASELINE): f"{NO_NORM} the unit, against no attention,",
     ("released", "uniform"): "against a uniform map it",
 }
+OFF_CENTRE = "off_centre"
+ANYWHERE = {
+    ("lesion", "centre"): "The oracle, against the fixed Gaussian,",
+    ("lesion", BASELINE): "against the network without attention it",
+    ("centre", BASELINE): "the Gaussian",
+    ("released", BASELINE): "the released unit",
+}
 IN_SHORT = {
     ("lesion", BASELINE): "knowing the lesion's place {}",
     ("centre", BASELINE): "a fixed Gaussian in the middle of every image {}",
@@ -91,7 +98,7 @@ def headline(
         study: the sentences are on its endpoint, and say what its parts are.
         answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
         names: the parts to speak of, in this order; the first that has run is the one of the short answer, and a last
-            sentence names those that have not run.
+            sentence names those that have not run. `OFF_CENTRE` has a sentence of its own.
         tests: from `comparison.tests_table`, with the column part.
         across: from `comparison.across_table`: what the frame around the unit does.
         unfinished: from `load.unfinished`: a sentence says of which of these parts runs are missing.
@@ -101,11 +108,12 @@ def headline(
     """
     measured = [name for name in names if name in answers]
     absent = [name for name in names if name not in answers]
+    centred = [name for name in measured if name != OFF_CENTRE]
     waiting = [entry for entry in unfinished if entry.partition(" ")[0] in names]
     score = METRICS[study.analysis.endpoint].label
 
     def found(title: str, comparisons: Mapping[tuple[str, str], str], tables: Tables) -> str:
-        of = [_in_parts(tables, study.analysis, pair, measured or names) for pair in comparisons]
+        of = [_in_parts(tables, study.analysis, pair, centred or names) for pair in comparisons]
         clauses = (f"{words} {text}" for words, text in zip(comparisons.values(), of, strict=True))
         return f"**{title}.** {'; '.join(clauses)}."
 
@@ -117,8 +125,9 @@ def headline(
         found("What the released unit gains", OF_THE_UNIT, answers),
         found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN, answers),
     ]
+    sentences += _off_centre(study, answers) if OFF_CENTRE in measured else []
     sentences += _frame(study, answers, across)
-    seen = {name: table for name, table in outside.items() if name in measured}
+    seen = {name: table for name, table in outside.items() if name in centred}
     sentences += [found("On another test set, ISIC 2018 Task 3", ELSEWHERE, seen)] if seen else []
     sentences += [_stricter(answers[measured[0]], tests, study.analysis)] if len(tests) else []
     sentences += [f"**What was trained.** {_about(study, measured)}."] if measured else []
@@ -143,15 +152,24 @@ def preliminary(unfinished: Sequence[str]) -> str:
 
 def _frame(study: Study, answers: Tables, across: pd.DataFrame) -> list[str]:
     """What the pieces of the frame do, as far as it was measured: `FRAME`, and `WITHOUT_NORM` in the part named so."""
-    tables = {"across": across, "frame_no_norm": answers.get("frame_no_norm", pd.DataFrame())}
-    said = [
-        f"{words} {_in_parts(tables, study.analysis, pair, [name])}"
-        for name, asked in (("across", FRAME), ("frame_no_norm", WITHOUT_NORM))
-        for pair, words in asked.items()
-        if len(tables[name]) and pair in set(zip(tables[name]["arm"], tables[name]["reference"], strict=True))
-    ]
+    said = [*_measured(study, across, FRAME), *_measured(study, answers.get("frame_no_norm"), WITHOUT_NORM)]
     title = "**What the frame does**, which comes with the unit besides its maps."
     return [f"{title} {'; '.join(said)}."] if said else []
+
+
+def _off_centre(study: Study, answers: Tables) -> list[str]:
+    """What is gained where the middle tells nothing."""
+    said = _measured(study, answers[OFF_CENTRE], ANYWHERE)
+    title = f"**Where the lesion is anywhere**, in windows of half of each side (`{OFF_CENTRE}`)."
+    return [f"{title} {'; '.join(said)}."] if said else []
+
+
+def _measured(study: Study, rows: pd.DataFrame | None, asked: Mapping[tuple[str, str], str]) -> list[str]:
+    """What those of the comparisons `asked` that have run found, each behind its words."""
+    ran = set() if rows is None or rows.empty else set(zip(rows["arm"], rows["reference"], strict=True))
+    return [
+        f"{words} {_in_parts({'': rows}, study.analysis, pair, [''])}" for pair, words in asked.items() if pair in ran
+    ]
 
 
 def _in_short(name: str, rows: pd.DataFrame, tests: pd.DataFrame, analysis: Analysis) -> str:
@@ -237,6 +255,7 @@ def _found(row) -> str:
     if row.verdict == EQUIVALENT:
         return f"differs by less than {100 * row.margin:g} points, for these training images, {numbers}"
     if row.verdict == UNDECIDED:
-        return f"is not shown to gain or lose, {numbers}"
+        once_more = ", after correction for several comparisons" if row.low * row.high > 0 and row.seeds > 1 else ""
+        return f"is not shown to gain or lose, {numbers}{once_more}"
     small = ", perhaps too little to matter" if comparison.SIZE_OPEN in comparison.remarks(row) else ""
     return f"{'gains' if row.difference > 0 else 'is worse,'} {numbers}{small}"
