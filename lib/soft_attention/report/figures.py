@@ -279,13 +279,32 @@ def verdict_plot(verdicts: pd.DataFrame, margin: float, label: str) -> Figure:
     for part, height in zip(verdicts["part"][heading], place[heading], strict=True):
         axes.annotate(part, (0.01, height - 1), xycoords=("axes fraction", "data"), fontweight="bold", va="center")
     several = verdicts["backbone"].nunique() > 1
-    names = (verdicts["backbone"] + ": " if several else "") + verdicts["arm"] + " - " + verdicts["reference"]
+    names = [
+        (f"{row.backbone}: " if several else "") + difference_name(row.arm, row.reference)
+        for row in verdicts.itertuples()
+    ]
     axes.set(yticks=place, yticklabels=names, ylim=(place.max() + 0.7, place.min() - 1.6), xlabel=label)
     title = "Differences between arms, with 95 % intervals"
     title += " (open mark: no test of attention)" if no_test.any() else ""
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     figure.legend(fontsize=8, loc="outside lower center", ncols=5)
     return figure
+
+
+def difference_name(arm: str, reference: str) -> str:
+    """A comparison in a few words; its sides may be `PART:ARM`.
+
+    >>> difference_name("released", "baseline")
+    'released - baseline'
+    >>> difference_name("no_norm:released", "frozen:released")
+    'released: no_norm - frozen'
+    >>> difference_name("untrained:released", "frozen:uniform")
+    'released in untrained - uniform in frozen'
+    """
+    (part, _, one), (other_part, _, other) = arm.rpartition(":"), reference.rpartition(":")
+    if not part:
+        return f"{arm} - {reference}"
+    return f"{one}: {part} - {other_part}" if one == other else f"{one} in {part} - {other} in {other_part}"
 
 
 def gains_plot(gains: pd.DataFrame, label: str, title: str, columns: int = 4) -> Figure:
