@@ -48,8 +48,12 @@ def predicted_classes(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.D
         if column not in predictions:
             raise ValueError(f"the predictions lack the column {column}")
     truth, probabilities = labels_and_probabilities(predictions, classes, PLACE)
-    table = predictions[[*PLACE, "image_id", "lesion_id"]]
-    table = table.assign(truth=truth, predicted=probabilities.argmax(axis=1))
+    table = predictions[PLACE].assign(
+        image_id=predictions["image_id"].astype("category"),  # with every seed a name stands in it again
+        lesion_id=predictions["lesion_id"].astype("category"),
+        truth=truth.astype(np.int16),
+        predicted=probabilities.argmax(axis=1).astype(np.int16),
+    )
     return table.sort_values([*PLACE, "image_id"], ignore_index=True)
 
 
