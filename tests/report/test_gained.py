@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from soft_attention.report import figures, gained
+from soft_attention.report import comparison, figures, gained
 from soft_attention.study.config import Analysis, Study
 
 PAIRS = [("lesion", "baseline"), ("centre", "baseline"), ("released", "baseline"), ("released", "uniform")]
@@ -130,6 +130,16 @@ def test_windows_with_the_lesion_anywhere_have_a_sentence_of_their_own():
         "**Where the lesion is anywhere**, in windows of half of each side (`off_centre`). The oracle, against the "
         "fixed Gaussian, gains +3.0 (+2.0 to +4.0); against the network without attention it is not shown to gain or "
         "lose, +1.5 (+0.5 to +2.5), after correction for several comparisons."
+    ]
+
+
+def test_runs_that_validation_images_prefer_have_a_sentence_too():
+    study, rows = Study.load("ceiling"), pd.DataFrame([answer("centre", "baseline", 4)])
+    answers = {"frozen": rows, comparison.name_of_preferred(study.analysis): rows}
+    said = gained.headline(study, answers, ["frozen"], {}, NO_TESTS, NO_ACROSS)
+    assert [sentence for sentence in said if "images choose" in sentence] == [
+        "**When validation images choose** for each run between `rate_0.001`, `rate_0.003`, `frozen` and `rate_0.03`. "
+        "The Gaussian, against the network without attention, gains +4.0 (+3.0 to +5.0)."
     ]
 
 

@@ -170,7 +170,12 @@ def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str
     runs = runs[runs.groupby(place)["part"].transform("nunique") == len(names)].reset_index(drop=True)
     validation = [scores(run.folder, run.classes, "validation")[analysis.endpoint] for run in runs.itertuples()]
     best = runs.assign(validation=validation).groupby(place, sort=False)["validation"].idxmax()
-    return {" or ".join(names): runs.loc[best.to_numpy()].reset_index(drop=True)}
+    return {name_of_preferred(analysis): runs.loc[best.to_numpy()].reset_index(drop=True)}
+
+
+def name_of_preferred(analysis: Analysis) -> str:
+    """What `preferred` calls the whole; empty where no parts are alternatives."""
+    return " or ".join(analysis.alternatives)
 
 
 def preferences(chosen: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

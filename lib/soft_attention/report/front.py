@@ -9,6 +9,7 @@ from soft_attention.data.catalog import CATALOG
 from soft_attention.evaluation.metrics import METRICS
 from soft_attention.evaluation.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from soft_attention.report import attention_tables, gained, styling
+from soft_attention.report.comparison import name_of_preferred
 from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Study
 from soft_attention.vocabulary import ARMS, BACKBONES
@@ -47,7 +48,8 @@ def answer(
     """The answer in a few sentences of Markdown, made from the results of this study.
 
     Args:
-        answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
+        answers, outside: from `comparison.answers`, of the test sets, also of `comparison.preferred`, and of the
+            outside test set.
         gains: from `gained.gains_table`.
         tests: from `comparison.tests_table`, with the column part.
         across, melanoma: from `comparison.across_table` and `comparison.melanoma_table`.
@@ -57,7 +59,7 @@ def answer(
     if names := with_oracle(gains):
         found = gained.headline(plan, answers, names, outside, tests, across)
         return [*found, *([gained.melanoma(melanoma, names[0])] if len(melanoma) else [])]
-    rows = unit_rows(plan, answers)
+    rows = unit_rows(plan, {name: answers[name] for name in answers if name != name_of_preferred(plan.analysis)})
     if rows.empty:
         return ["**Nothing can be said yet.** The arms that this study compares have not both run."]
     last = "**The images are generated.** They show that the study works, and say nothing about skin or the paper."

@@ -49,6 +49,11 @@ ANYWHERE = {
     ("centre", BASELINE): "the Gaussian",
     ("released", BASELINE): "the released unit",
 }
+AT_CHOSEN = {
+    ("centre", BASELINE): "The Gaussian, against the network without attention,",
+    ("released", BASELINE): "the released unit",
+    ("released", "centre"): "against the Gaussian it",
+}
 IN_SHORT = {
     ("lesion", BASELINE): "knowing the lesion's place {}",
     ("centre", BASELINE): "a fixed Gaussian in the middle of every image {}",
@@ -96,7 +101,8 @@ def headline(
 
     Args:
         study: the sentences are on its endpoint, and say what its parts are.
-        answers, outside: from `comparison.answers`, of the test sets and of the outside test set.
+        answers, outside: from `comparison.answers`, of the test sets (and of `comparison.preferred`, if that is to be
+            spoken of) and of the outside test set.
         names: the parts to speak of, in this order; the first that has run is the one of the short answer, and a last
             sentence names those that have not run. `OFF_CENTRE` has a sentence of its own.
         tests: from `comparison.tests_table`, with the column part.
@@ -125,6 +131,7 @@ def headline(
         found("What the released unit gains", OF_THE_UNIT, answers),
         found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN, answers),
     ]
+    sentences += _at_chosen(study, answers)
     sentences += _off_centre(study, answers) if OFF_CENTRE in measured else []
     sentences += _frame(study, answers, across)
     seen = {name: table for name, table in outside.items() if name in centred}
@@ -154,6 +161,14 @@ def _frame(study: Study, answers: Tables, across: pd.DataFrame) -> list[str]:
     """What the pieces of the frame do, as far as it was measured: `FRAME`, and `WITHOUT_NORM` in the part named so."""
     said = [*_measured(study, across, FRAME), *_measured(study, answers.get("frame_no_norm"), WITHOUT_NORM)]
     title = "**What the frame does**, which comes with the unit besides its maps."
+    return [f"{title} {'; '.join(said)}."] if said else []
+
+
+def _at_chosen(study: Study, answers: Tables) -> list[str]:
+    """What is gained where each run is the one of several that its validation images prefer."""
+    said = _measured(study, answers.get(comparison.name_of_preferred(study.analysis)), AT_CHOSEN)
+    *names, last = (f"`{name}`" for name in study.analysis.alternatives or ("",))
+    title = f"**When validation images choose** for each run between {', '.join(names)} and {last}."
     return [f"{title} {'; '.join(said)}."] if said else []
 
 
