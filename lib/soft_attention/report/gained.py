@@ -28,31 +28,28 @@ OF_THE_UNIT = {
 }
 BESIDE_THE_GAUSSIAN = {("released", "centre"): "The released unit", ("lesion", "centre"): "the oracle"}
 ELSEWHERE = {
-    ("centre", BASELINE): "The fixed Gaussian",
-    ("released", BASELINE): "the released unit",
-    ("released", "centre"): "the released unit, against the Gaussian,",
-}
-POOL_DROPOUT = "With its max-pooling and dropout"
-FRAME = {
-    ("frame_pool_dropout:baseline", "frozen:baseline"): f"{POOL_DROPOUT} the network without attention",
-    ("frame_untrained:released", "frozen:uniform"): "a unit with random weights, not trained, against a uniform map,",
-}
-NO_NORM = "without the normalisation before the last layer, which only frozen networks have,"
-WITHOUT_NORM = {
-    ("released", BASELINE): f"{NO_NORM} the unit, against no attention,",
-    ("released", "uniform"): "against a uniform map it",
+    ("centre", BASELINE): "Against the network without attention the Gaussian",
+    ("released", BASELINE): "against it the released unit",
+    ("released", "centre"): "against the Gaussian the released unit",
 }
 OFF_CENTRE = "off_centre"
 ANYWHERE = {
-    ("lesion", "centre"): "The oracle, against the fixed Gaussian,",
-    ("lesion", BASELINE): "against the network without attention it",
-    ("centre", BASELINE): "the Gaussian",
-    ("released", BASELINE): "the released unit",
+    ("lesion", BASELINE): "Against the network without attention the oracle",
+    ("centre", BASELINE): "against it the Gaussian",
+    ("released", BASELINE): "against it the released unit",
+    ("lesion", "centre"): "against the Gaussian the oracle",
 }
-AT_CHOSEN = {
-    ("centre", BASELINE): "The Gaussian, against the network without attention,",
-    ("released", BASELINE): "the released unit",
-    ("released", "centre"): "against the Gaussian it",
+FRAME = {
+    ("frame_pool_dropout:baseline", "frozen:baseline"): (
+        "Its max-pooling and dropout, put into the network without attention: that network"
+    ),
+    ("frame_untrained:released", "frozen:uniform"): "a unit left at its random weights, against a uniform map,",
+}
+NO_NORM = "frame_no_norm"
+NORM_REMOVED = {(f"{NO_NORM}:baseline", "frozen:baseline"): "Without it the network without attention"}
+WITHOUT_NORM = {
+    ("released", BASELINE): "also without it, the unit against no attention",
+    ("released", "uniform"): "also without it, the unit against a uniform map",
 }
 IN_SHORT = {
     ("lesion", BASELINE): "knowing the lesion's place {}",
@@ -67,6 +64,8 @@ HELPS = {
 }
 AGAINST_GAUSSIAN = {BETTER: "the unit does better than the Gaussian", WORSE: "the unit does worse than the Gaussian"}
 CLEAR = 0.05
+AFTER_HOLM = " after Holm's correction (which intervals are without)"
+RESERVE = " (a stricter test does not confirm it)"
 DECIDED = (BETTER, WORSE)
 
 
@@ -117,26 +116,29 @@ def headline(
     centred = [name for name in measured if name != OFF_CENTRE]
     waiting = [entry for entry in unfinished if entry.partition(" ")[0] in names]
     score = METRICS[study.analysis.endpoint].label
+    points = f"in points of {score} with 95 % intervals"
 
     def found(title: str, comparisons: Mapping[tuple[str, str], str], tables: Tables) -> str:
         of = [_in_parts(tables, study.analysis, pair, centred or names) for pair in comparisons]
         clauses = (f"{words} {text}" for words, text in zip(comparisons.values(), of, strict=True))
         return f"**{title}.** {'; '.join(clauses)}."
 
-    tests = tests[tests["part"] == measured[0]] if measured and len(tests) else tests[:0]
-    sentences = [_in_short(measured[0], answers[measured[0]], tests, study.analysis)] if measured else []
+    of_part = dict(list(tests.groupby("part")))
+    first = of_part.get(measured[0], tests[:0]) if measured else tests[:0]
+    sentences = [_in_short(measured[0], answers[measured[0]], first, study.analysis)] if measured else []
     sentences += [preliminary(waiting)] if waiting else []
     sentences += [
-        found(f"What there was to gain, in points of {score} with 95 % intervals", TO_GAIN, answers),
+        found(f"What there was to gain over the network without attention, {points}", TO_GAIN, answers),
         found("What the released unit gains", OF_THE_UNIT, answers),
         found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN, answers),
     ]
     sentences += _at_chosen(study, answers)
-    sentences += _off_centre(study, answers) if OFF_CENTRE in measured else []
-    sentences += _frame(study, answers, across)
+    sentences += _off_centre(study, answers, of_part) if OFF_CENTRE in measured else []
+    sentences += _frame(study, across)
+    sentences += _normalisation(study, answers, across, of_part)
     seen = {name: table for name, table in outside.items() if name in centred}
-    sentences += [found("On another test set, ISIC 2018 Task 3", ELSEWHERE, seen)] if seen else []
-    sentences += [_stricter(answers[measured[0]], tests, study.analysis)] if len(tests) else []
+    sentences += [found(f"On another test set, ISIC 2018 Task 3, in {score}", ELSEWHERE, seen)] if seen else []
+    sentences += [_stricter(measured[0], answers, of_part, study.analysis)] if len(first) else []
     sentences += [f"**What was trained.** {_about(study, measured)}."] if measured else []
     count = f"{left:,} of the {len(study.runs()):,} planned trainings, among them " if left else ""
     return [*sentences, *([f"**Not measured yet.** {count}{_about(study, absent)}."] if absent else [])]
@@ -157,33 +159,51 @@ def preliminary(unfinished: Sequence[str]) -> str:
     return f"**Preliminary.** Finished runs: {', '.join(unfinished)}. Verdicts may change."
 
 
-def _frame(study: Study, answers: Tables, across: pd.DataFrame) -> list[str]:
-    """What the pieces of the frame do, as far as it was measured: `FRAME`, and `WITHOUT_NORM` in the part named so."""
-    said = [*_measured(study, across, FRAME), *_measured(study, answers.get("frame_no_norm"), WITHOUT_NORM)]
-    title = "**What the frame does**, which comes with the unit besides its maps."
+def _frame(study: Study, across: pd.DataFrame) -> list[str]:
+    """What comes with the unit, and what it is worth untrained."""
+    said = _measured(study, across, FRAME)
+    title = "**The frame of the unit, and the unit untrained.**"
+    return [f"{title} {'; '.join(said)}."] if said else []
+
+
+def _normalisation(study: Study, answers: Tables, across: pd.DataFrame, tests: Tables) -> list[str]:
+    """What hangs on the normalisation that only the frozen networks of this study have."""
+    said = _measured(study, across, NORM_REMOVED)
+    said += _measured(study, answers.get(NO_NORM), WITHOUT_NORM, tests.get(NO_NORM))
+    title = "**The normalisation before the last layer** is ours: frozen networks have it here, released ones do not."
     return [f"{title} {'; '.join(said)}."] if said else []
 
 
 def _at_chosen(study: Study, answers: Tables) -> list[str]:
     """What is gained where each run is the one of several that its validation images prefer."""
-    said = _measured(study, answers.get(comparison.name_of_preferred(study.analysis)), AT_CHOSEN)
+    said = _measured(study, answers.get(comparison.name_of_preferred(study.analysis)), ELSEWHERE)
     *names, last = (f"`{name}`" for name in study.analysis.alternatives or ("",))
     title = f"**When validation images choose** for each run between {', '.join(names)} and {last}."
     return [f"{title} {'; '.join(said)}."] if said else []
 
 
-def _off_centre(study: Study, answers: Tables) -> list[str]:
+def _off_centre(study: Study, answers: Tables, tests: Tables) -> list[str]:
     """What is gained where the middle tells nothing."""
-    said = _measured(study, answers[OFF_CENTRE], ANYWHERE)
+    said = _measured(study, answers[OFF_CENTRE], ANYWHERE, tests.get(OFF_CENTRE))
     title = f"**Where the lesion is anywhere**, in windows of half of each side (`{OFF_CENTRE}`)."
     return [f"{title} {'; '.join(said)}."] if said else []
 
 
-def _measured(study: Study, rows: pd.DataFrame | None, asked: Mapping[tuple[str, str], str]) -> list[str]:
-    """What those of the comparisons `asked` that have run found, each behind its words."""
-    ran = set() if rows is None or rows.empty else set(zip(rows["arm"], rows["reference"], strict=True))
+def _measured(
+    study: Study, rows: pd.DataFrame | None, asked: Mapping[tuple[str, str], str], tests: pd.DataFrame | None = None
+) -> list[str]:
+    """What those of the comparisons `asked` that have run found, each behind its words.
+
+    Those that the test over runs does not confirm say so; `tests`: its rows of this part.
+    """
+    if rows is None or rows.empty:
+        return []
+    ran = set(zip(rows["arm"], rows["reference"], strict=True))
+    unsure = _unconfirmed(_verdicts(rows, study.analysis), tests) if tests is not None else {}
     return [
-        f"{words} {_in_parts({'': rows}, study.analysis, pair, [''])}" for pair, words in asked.items() if pair in ran
+        f"{words} {_in_parts({'': rows}, study.analysis, pair, [''])}{RESERVE if pair in unsure else ''}"
+        for pair, words in asked.items()
+        if pair in ran
     ]
 
 
@@ -192,22 +212,25 @@ def _in_short(name: str, rows: pd.DataFrame, tests: pd.DataFrame, analysis: Anal
     network = rows["backbone"].iloc[0]
     verdicts = _verdicts(rows[rows["backbone"] == network], analysis)
     unsure = _unconfirmed(verdicts, tests)
-    reserve = {pair: " (a stricter test does not confirm it)" if pair in unsure else "" for pair in verdicts}
+    reserve = {pair: RESERVE if pair in unsure else "" for pair in verdicts}
     helps = {verdict: text.format(margin=100 * analysis.margins[analysis.endpoint]) for verdict, text in HELPS.items()}
     said = [words.format(helps[verdicts[at]]) + reserve[at] for at, words in IN_SHORT.items() if at in verdicts]
     said += filter(None, [AGAINST_GAUSSIAN.get(verdicts.get(("released", "centre"), ""))])
     return f"**In short, for {BACKBONES[network].title} in the part `{name}`: {'; '.join(said) or 'nothing yet'}.**"
 
 
-def _stricter(rows: pd.DataFrame, tests: pd.DataFrame, analysis: Analysis) -> str:
-    """How many of the differences that a part's verdicts call better or worse stay clear by the test over runs."""
-    verdicts = _verdicts(rows, analysis)
-    unsure = _unconfirmed(verdicts, tests)
-    decided = sum(verdict in DECIDED for verdict in verdicts.values())
-    text = f"confirms {decided - len(unsure)} of the {decided} differences that the report calls better or worse"
-    if unsure:
-        named = (f"{_title(arm)} against {_title(other)} (p = {p:.2f})" for (arm, other), p in unsure.items())
+def _stricter(name: str, answers: Tables, tests: Tables, analysis: Analysis) -> str:
+    """How many of the differences that the verdicts call better or worse stay clear by the test over runs."""
+    verdicts = {part: _verdicts(answers[part], analysis) for part in tests if part in answers}
+    unsure = {part: _unconfirmed(found, tests[part]) for part, found in verdicts.items()}
+    decided = {part: sum(verdict in DECIDED for verdict in found.values()) for part, found in verdicts.items()}
+    confirmed = {part: decided[part] - len(unsure[part]) for part in decided}
+    text = f"confirms {confirmed[name]} of the {decided[name]} differences of `{name}` that are called better or worse"
+    if unsure[name]:
+        named = (f"{_title(arm)} against {_title(other)} (p = {p:.2f})" for (arm, other), p in unsure[name].items())
         text += f". It does not confirm: {', '.join(named)}"
+    if others := sum(decided.values()) - decided[name]:
+        text += f". In the other parts it confirms {sum(confirmed.values()) - confirmed[name]} of {others}"
     return f"**A stricter test**, the corrected t-test over runs, {text}."
 
 
@@ -270,7 +293,7 @@ def _found(row) -> str:
     if row.verdict == EQUIVALENT:
         return f"differs by less than {100 * row.margin:g} points, for these training images, {numbers}"
     if row.verdict == UNDECIDED:
-        once_more = ", after correction for several comparisons" if row.low * row.high > 0 and row.seeds > 1 else ""
-        return f"is not shown to gain or lose, {numbers}{once_more}"
-    small = ", perhaps too little to matter" if comparison.SIZE_OPEN in comparison.remarks(row) else ""
+        corrected = row.seeds > 1 and row.low * row.high > 0
+        return f"is not shown to gain or lose{AFTER_HOLM * corrected}, {numbers}"
+    small = f", perhaps less than {100 * row.margin:g} points" * (comparison.SIZE_OPEN in comparison.remarks(row))
     return f"{'gains' if row.difference > 0 else 'is worse,'} {numbers}{small}"
