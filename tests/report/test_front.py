@@ -75,7 +75,7 @@ def test_an_oracle_makes_it_a_question_of_the_ceiling():
     titles = [sentence.partition("**")[2].partition("**")[0] for sentence in sentences]
     assert titles == [
         "In short, for MobileNet 0.75 in the part `frozen`: knowing the lesion's place helps.",
-        "What there was to gain over the network without attention, in points of balanced accuracy with 95 % intervals.",
+        "What there was to gain over no attention, in points of balanced accuracy with 95 % intervals.",
         "What the released unit gains.",
         "Against the fixed Gaussian.",
         "What was trained.",

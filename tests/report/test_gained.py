@@ -81,7 +81,7 @@ def test_the_headline_says_what_the_verdicts_allow():
     )
     assert preliminary == "**Preliminary.** Finished runs: fine_tuned 3 of 9. Verdicts may change."
     assert to_gain == (
-        "**What there was to gain over the network without attention, in points of balanced accuracy with 95 % "
+        "**What there was to gain over no attention, in points of balanced accuracy with 95 % "
         "intervals.** An oracle is told where the lesion is; no real system is. It gains +6.0 (+5.0 to +7.0) in "
         "`frozen`, differs by less than 2 points, for these training images, +0.2 (-0.8 to +1.2) in `fine_tuned`; a "
         "Gaussian, the same bell-shaped weights in the middle of every image, gains +5.0 (+4.0 to +6.0) in `frozen`, "

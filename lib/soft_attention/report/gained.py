@@ -128,7 +128,7 @@ def headline(
     sentences = [_in_short(measured[0], answers[measured[0]], first, study.analysis)] if measured else []
     sentences += [preliminary(waiting)] if waiting else []
     sentences += [
-        found(f"What there was to gain over the network without attention, {points}", TO_GAIN, answers),
+        found(f"What there was to gain over no attention, {points}", TO_GAIN, answers),
         found("What the released unit gains", OF_THE_UNIT, answers),
         found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN, answers),
     ]
