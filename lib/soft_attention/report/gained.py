@@ -129,7 +129,7 @@ def headline(
     sentences += [preliminary(waiting)] if waiting else []
     sentences += [
         found(f"What there was to gain over no attention, {points}", TO_GAIN, answers),
-        found("What the released unit gains", OF_THE_UNIT, answers),
+        found("What the released unit gains", OF_THE_UNIT, answers) + _channels(across, study.analysis),
         found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN, answers),
     ]
     sentences += _at_chosen(study, answers)
@@ -157,6 +157,19 @@ def melanoma(gains: pd.DataFrame, part: str) -> str:
 def preliminary(unfinished: Sequence[str]) -> str:
     """A sentence in Markdown on parts that lack runs. `unfinished`: from `load.unfinished`."""
     return f"**Preliminary.** Finished runs: {', '.join(unfinished)}. Verdicts may change."
+
+
+def _channels(across: pd.DataFrame, analysis: Analysis) -> str:
+    """What the unit gains over no attention where it reads other channels, the parts `channels_*`; empty without."""
+    if across.empty:
+        return ""
+    rows = across[across["arm"].str.startswith("channels_") & (across["metric"] == analysis.endpoint)]
+    if rows.empty:
+        return ""
+    low, high = 100 * rows["difference"].min(), 100 * rows["difference"].max()
+    better = f"{(rows['verdict'] == BETTER).sum()} of {len(rows)}"
+    lead = " Where it reads other channels, drawn by chance, in place of the first three:"
+    return f"{lead} {low:+.1f} to {high:+.1f} over no attention, better in {better}."
 
 
 def _frame(study: Study, across: pd.DataFrame) -> list[str]:
