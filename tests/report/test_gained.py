@@ -115,9 +115,8 @@ def test_the_frame_and_the_normalisation_are_spoken_of_where_they_were_taken_apa
     tests = pd.DataFrame({"part": "frame_no_norm", "arm": ["released"], "reference": "uniform", "p_holm": [0.8]})
     answers = {"frozen": rows, "frame_no_norm": without}
     said = gained.headline(study, answers, ["frozen"], {}, tests, across)
-    assert said[2].endswith(
-        "Where it reads other channels, drawn by chance, in place of the first three: +2.0 to +2.0 over no attention, better in 1 of 1."
-    )
+    other = "Where it reads other channels, drawn by chance, in place of the first three:"
+    assert said[2].endswith(f"{other} +2.0 to +2.0 over no attention, better in 1 of 1.")
     assert said[4:6] == [
         "**The frame of the unit, and the unit untrained.** Its max-pooling and dropout, put into the network without "
         "attention: that network is worse, -4.0 (-5.0 to -3.0); a unit left at its random weights, against a uniform "
