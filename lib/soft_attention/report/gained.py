@@ -123,7 +123,7 @@ def headline(
         clauses = (f"{words} {text}" for words, text in zip(comparisons.values(), of, strict=True))
         return f"**{title}.** {'; '.join(clauses)}."
 
-    of_part = dict(list(tests.groupby("part")))
+    of_part = dict(list(tests.groupby("part"))) if len(tests) else {}
     first = of_part.get(measured[0], tests[:0]) if measured else tests[:0]
     sentences = [_in_short(measured[0], answers[measured[0]], first, study.analysis)] if measured else []
     sentences += [preliminary(waiting)] if waiting else []
