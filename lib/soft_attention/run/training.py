@@ -21,6 +21,7 @@ from soft_attention.run.batches import Batches, FeatureBatches
 from soft_attention.run.features import divide
 from soft_attention.run.forward import outputs
 from soft_attention.run.inputs import Inputs
+from soft_attention.run.normalization import fuse
 from soft_attention.run.optimizer import adam
 from soft_attention.study.config import Run
 from soft_attention.study.folder import read_history
@@ -152,6 +153,7 @@ def _trainer(trained: keras.Model, run: Run, steps: int) -> keras.Model:
         for layer in trained.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = run.batch_norm_momentum
+    fuse(trained)
     trainer = trained if run.frozen else _augmented(trained)
     rate = run.learning_rate
     if run.schedule == "cosine":
