@@ -57,7 +57,8 @@ def answer(
         generated: the images are.
     """
     if names := with_oracle(gains):
-        found = gained.headline(plan, answers, names, outside, tests, across)
+        found = gained.headline(plan, answers, names, tests, across)
+        found += gained.details(plan, answers, names, outside, tests, across)
         return [*found, *([gained.melanoma(melanoma, names[0])] if len(melanoma) else [])]
     rows = unit_rows(plan, {name: answers[name] for name in answers if name != name_of_preferred(plan.analysis)})
     if rows.empty:

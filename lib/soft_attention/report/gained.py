@@ -90,7 +90,6 @@ def headline(
     study: Study,
     answers: Tables,
     names: Sequence[str],
-    outside: Tables,
     tests: pd.DataFrame,
     across: pd.DataFrame,
     unfinished: Sequence[str] = (),
@@ -100,48 +99,64 @@ def headline(
 
     Args:
         study: the sentences are on its endpoint, and say what its parts are.
-        answers, outside: from `comparison.answers`, of the test sets (and of `comparison.preferred`, if that is to be
-            spoken of) and of the outside test set.
+        answers: from `comparison.answers`, of the test sets.
         names: the parts to speak of, in this order; the first that has run is the one of the short answer, and a last
-            sentence names those that have not run. `OFF_CENTRE` has a sentence of its own.
+            sentence names those that have not run. `OFF_CENTRE` stands in `details`.
         tests: from `comparison.tests_table`, with the column part.
-        across: from `comparison.across_table`: what the frame around the unit does.
+        across: from `comparison.across_table`.
         unfinished: from `load.unfinished`: a sentence says of which of these parts runs are missing.
         left: how many runs of the study are not made yet.
 
     Of every comparison stands what its verdict allows, no more, with the interval.
     """
-    measured = [name for name in names if name in answers]
-    absent = [name for name in names if name not in answers]
-    centred = [name for name in measured if name != OFF_CENTRE]
+    names = [name for name in names if name != OFF_CENTRE] or list(names)
+    measured, absent = ([name for name in names if (name in answers) == ran] for ran in (True, False))
     waiting = [entry for entry in unfinished if entry.partition(" ")[0] in names]
-    score = METRICS[study.analysis.endpoint].label
-    points = f"in points of {score} with 95 % intervals"
+    points = f"in points of {METRICS[study.analysis.endpoint].label} with 95 % intervals"
 
-    def found(title: str, comparisons: Mapping[tuple[str, str], str], tables: Tables) -> str:
-        of = [_in_parts(tables, study.analysis, pair, centred or names) for pair in comparisons]
-        clauses = (f"{words} {text}" for words, text in zip(comparisons.values(), of, strict=True))
-        return f"**{title}.** {'; '.join(clauses)}."
+    def found(title: str, comparisons: Mapping[tuple[str, str], str]) -> str:
+        return _of_parts(title, comparisons, answers, study.analysis, measured or names)
 
-    of_part = dict(list(tests.groupby("part"))) if len(tests) else {}
-    first = of_part.get(measured[0], tests[:0]) if measured else tests[:0]
+    first = _by_part(tests).get(measured[0], tests[:0]) if measured else tests[:0]
     sentences = [_in_short(measured[0], answers[measured[0]], first, study.analysis)] if measured else []
     sentences += [preliminary(waiting)] if waiting else []
     sentences += [
-        found(f"What there was to gain over no attention, {points}", TO_GAIN, answers),
-        found("What the released unit gains", OF_THE_UNIT, answers) + _channels(across, study.analysis),
-        found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN, answers),
+        found(f"What there was to gain over no attention, {points}", TO_GAIN),
+        found("What the released unit gains", OF_THE_UNIT) + _channels(across, study.analysis),
+        found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN),
     ]
-    sentences += _at_chosen(study, answers)
-    sentences += _off_centre(study, answers, of_part) if OFF_CENTRE in measured else []
-    sentences += _frame(study, across)
-    sentences += _normalisation(study, answers, across, of_part)
-    seen = {name: table for name, table in outside.items() if name in centred}
-    sentences += [found(f"On another test set, ISIC 2018 Task 3, in {score}", ELSEWHERE, seen)] if seen else []
-    sentences += [_stricter(measured[0], answers, of_part, study.analysis)] if len(first) else []
     sentences += [f"**What was trained.** {_about(study, measured)}."] if measured else []
     count = f"{left:,} of the {len(study.runs()):,} planned trainings, among them " if left else ""
     return [*sentences, *([f"**Not measured yet.** {count}{_about(study, absent)}."] if absent else [])]
+
+
+def details(
+    study: Study, answers: Tables, names: Sequence[str], outside: Tables, tests: pd.DataFrame, across: pd.DataFrame
+) -> list[str]:
+    """Sentences in Markdown on what the `headline` hangs on; of those parts that have run.
+
+    The rate that validation images choose, windows with the lesion anywhere, the frame around the unit, the
+    normalisation, another test set, and a stricter test.
+
+    Args:
+        study, names, tests, across: as of `headline`.
+        answers: also of `comparison.preferred`.
+        outside: from `comparison.answers`, of the outside test set.
+    """
+    measured = [name for name in names if name in answers and name != OFF_CENTRE]
+    of_part = _by_part(tests)
+    sentences = [
+        *_at_chosen(study, answers),
+        *(_off_centre(study, answers, of_part) if OFF_CENTRE in names and OFF_CENTRE in answers else []),
+        *_frame(study, across),
+        *_normalisation(study, answers, across, of_part),
+    ]
+    if seen := {name: table for name, table in outside.items() if name in measured}:
+        title = f"On another test set, ISIC 2018 Task 3, in {METRICS[study.analysis.endpoint].label}"
+        sentences.append(_of_parts(title, ELSEWHERE, seen, study.analysis, measured))
+    if measured and measured[0] in of_part:
+        sentences.append(_stricter(measured[0], answers, of_part, study.analysis))
+    return sentences
 
 
 def melanoma(gains: pd.DataFrame, part: str) -> str:
@@ -157,6 +172,18 @@ def melanoma(gains: pd.DataFrame, part: str) -> str:
 def preliminary(unfinished: Sequence[str]) -> str:
     """A sentence in Markdown on parts that lack runs. `unfinished`: from `load.unfinished`."""
     return f"**Preliminary.** Finished runs: {', '.join(unfinished)}. Verdicts may change."
+
+
+def _by_part(tests: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return dict(list(tests.groupby("part"))) if len(tests) else {}
+
+
+def _of_parts(
+    title: str, comparisons: Mapping[tuple[str, str], str], tables: Tables, analysis: Analysis, names: Sequence[str]
+) -> str:
+    """A sentence on what each of some comparisons found in the parts `names`, behind its words."""
+    clauses = (f"{words} {_in_parts(tables, analysis, pair, names)}" for pair, words in comparisons.items())
+    return f"**{title}.** {'; '.join(clauses)}."
 
 
 def _channels(across: pd.DataFrame, analysis: Analysis) -> str:

@@ -1,10 +1,9 @@
-"""Writes the result in numbers, docs/results.md, and README's headline: `python -m soft_attention.report.results_page`.
+"""Writes docs/results.md and README's headline: `python -m soft_attention.report.results_page`.
 
-The main result is made from the kept runs, the headline from the tables that the summary of its study keeps.
+The numbers of `cpu` are made from its kept runs, the sentences on `ceiling` from the tables that its summary keeps.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -17,8 +16,9 @@ from soft_attention.vocabulary import BACKBONES, PROTOCOLS
 
 STUDY = "cpu"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
-HEADLINE_STUDY, HEADLINE_PARTS = "ceiling", ("frozen", "fine_tuned", "off_centre")
+CEILING, CEILING_PARTS = "ceiling", ("frozen", "fine_tuned", gained.OFF_CENTRE)
 HEADLINE_BEGIN, HEADLINE_END = "<!-- headline: begin -->", "<!-- headline: end -->"
+DETAILS_BEGIN, DETAILS_END = "<!-- details: begin -->", "<!-- details: end -->"
 OUTSIDE = ", ISIC 2018 test set"
 BASELINE = "baseline"
 PLACE = "part of the study"
@@ -60,25 +60,36 @@ def main_result(study: str = STUDY) -> str:
     return "\n".join(lines)
 
 
-def headline(study: str = HEADLINE_STUDY, names: Sequence[str] = HEADLINE_PARTS) -> str:
+def headline(study: str = CEILING, names: Sequence[str] = CEILING_PARTS) -> str:
     """`gained.headline` of a study's kept tables as a list in Markdown, whatever of it has run."""
-    plan, summary = Study.load(study), paths.RESULTS / study / "summary"
-    answers, outside = (_kept_parts(summary / f"{name}.csv") for name in ("comparisons", "external-comparisons"))
+    answers = _by_part(_kept(study, "comparisons"))
     if not answers:
         return f"- What there was to gain is not known yet: the study `{study}` has not run."
+    plan = Study.load(study)
     runs = load_runs(plan)
     waiting, left = unfinished(plan, by_part(runs)), len(plan.runs()) - len(runs)
-    tests, across = (_kept(summary / f"{name}.csv") for name in ("tests", "across"))
-    sentences = gained.headline(plan, answers, names, outside, tests, across, waiting, left)
+    tests, across = (_kept(study, name) for name in ("tests", "across"))
+    return _list(gained.headline(plan, answers, names, tests, across, waiting, left))
+
+
+def details(study: str = CEILING, names: Sequence[str] = CEILING_PARTS) -> str:
+    """`gained.details` of a study's kept tables, and what its first part says of melanoma, as a list in Markdown."""
+    answers, outside = (_by_part(_kept(study, name)) for name in ("comparisons", "external-comparisons"))
+    tests, across, melanoma = (_kept(study, name) for name in ("tests", "across", "melanoma"))
+    sentences = gained.details(Study.load(study), answers, names, outside, tests, across)
+    return _list([*sentences, *([gained.melanoma(melanoma, names[0])] if len(melanoma) else [])])
+
+
+def _list(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
-def _kept_parts(file: Path) -> dict[str, pd.DataFrame]:
-    kept = _kept(file)
-    return dict(list(kept.groupby("part", sort=False))) if len(kept) else {}
+def _by_part(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return dict(list(table.groupby("part", sort=False))) if len(table) else {}
 
 
-def _kept(file: Path) -> pd.DataFrame:
+def _kept(study: str, name: str) -> pd.DataFrame:
+    file = paths.RESULTS / study / "summary" / f"{name}.csv"
     return pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame()
 
 
@@ -216,6 +227,7 @@ def _scale(part: pd.DataFrame) -> str:
 
 
 def main() -> None:
+    _rewrite("docs/results.md", details(), DETAILS_BEGIN, DETAILS_END)
     _rewrite("docs/results.md", main_result(), BEGIN, END)
     _rewrite("README.md", headline(), HEADLINE_BEGIN, HEADLINE_END)
 
