@@ -277,6 +277,18 @@ def test_impossible_bootstraps_are_refused(options, message):
         paired_bootstrap(hand_pairs([0, 1], [0, 1], [0, 0]), ABC, **options)
 
 
+def test_a_draw_without_a_lesion_of_some_seed_is_no_evidence():
+    rng = np.random.default_rng(0)
+    seeds = {0: range(3), 1: range(3, 14), 2: range(3, 14)}  # as where each seed tests lesions of its own
+    rows = [(seed, 0, f"I{i}", f"L{i}", rng.integers(2)) for seed, lesions in seeds.items() for i in lesions]
+    pairs = pd.DataFrame(rows, columns=["seed", "fold", "image_id", "lesion_id", "truth"])
+    pairs["arm"], pairs["reference"] = pairs["truth"], (pairs["truth"] + rng.integers(2, size=len(pairs))) % 2
+    found = paired_bootstraps(pairs, ("a", "b"), ["accuracy"], draws=2_000)["accuracy"]
+    assert 1_800 < len(found.draws) < 2_000 and np.isfinite(found.draws).all()
+    low, high = found.interval()
+    assert low < found.estimate < high and 0 < found.standard_error < 1
+
+
 def test_bootstrap_needs_two_lesions():
     with pytest.raises(ValueError, match="at least two lesions"):
         paired_bootstrap(hand_pairs([0, 0], [0, 0], [0, 1], lesions=[7, 7]), ABC)

@@ -112,8 +112,10 @@ def paired_bootstraps(
     a lesion that is hard for one arm as new evidence with every seed. `benchmarks/comparisons.py` compares the three.
 
     Folds are no level of their own: the runs of a seed make up one score, and seeds bring their folds. With one seed,
-    the interval is for other lesions only; with two, it is very wide wherever these differ. Another training set is
-    covered in no case.
+    the interval is for other lesions only. With two, it is very wide where these differ; where they happen to agree, it
+    is for other lesions only. Another training set is covered in no case.
+
+    A draw in which a seed has no score, as none of the lesions that it tested was drawn, does not count.
 
     Args:
         pairs: from `pair_predictions`. The columns arm_weight and reference_weight, if there are such, say how much an
@@ -126,7 +128,7 @@ def paired_bootstraps(
         seed: of the resampling.
 
     Raises:
-        ValueError: fewer than two lesions, or an unknown metric or unit.
+        ValueError: fewer than two lesions, an unknown metric or unit, or no draw in which every seed has a score.
     """
     resampled = resample_lesions(pairs, classes, metrics, unit, draws, seed)
     facts = _facts(pairs)
@@ -217,6 +219,9 @@ def _deviates(lesions: int, draws: int, seed: int, seeds: int) -> np.ndarray:
 
 
 def _bootstrap(found: np.ndarray, drawn: np.ndarray, deviates: np.ndarray, facts: dict) -> BootstrapDifference:
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]
+    if not len(drawn):
+        raise ValueError("no draw of lesions has a score in every seed: too few lesions were tested")
     means, between = drawn.mean(axis=1), _between_seeds(found, drawn)
     error = np.sqrt(between / len(found))
     return BootstrapDifference(
@@ -250,7 +255,7 @@ def resample_lesions(
     names = tuple(sorted({known(name, of_predictions(), "metric") for pair in both.values() for name in pair}))
     facts = _lesions_and_seeds(pairs, known(unit, UNITS, "unit"))
     one, other = (
-        _scores(_lesion_counts(pairs, arm, facts, len(classes)), names, draws, seed) for arm in ("arm", "reference")
+        _scores(*_lesion_counts(pairs, arm, facts, len(classes)), names, draws, seed) for arm in ("arm", "reference")
     )
     # Equal arms differ by 0, not by the rounding of a sum.
     return {
@@ -269,34 +274,44 @@ def _lesions_and_seeds(pairs: pd.DataFrame, unit: str) -> tuple[np.ndarray, np.n
     return lesion, pd.factorize(pairs["seed"], sort=True)[0], weight
 
 
-def _lesion_counts(pairs: pd.DataFrame, arm: str, facts: tuple, classes: int) -> np.ndarray:
-    """Weighted support, hits and predictions of each class by one arm, (lesions, seeds, 3, classes)."""
+def _lesion_counts(pairs: pd.DataFrame, arm: str, facts: tuple, classes: int) -> tuple["scipy.sparse.csr_array", tuple]:
+    """Weighted support, hits and predictions of each class by one arm: (lesions, all others), and (seeds, 3, classes).
+
+    A lesion has one class and few are predicted, so most counts are 0 and are not kept.
+    """
     lesion, seed, weight = facts
     truth, predicted, own = pairs["truth"].to_numpy(), pairs[arm].to_numpy(), weight * pairs.get(f"{arm}_weight", 1.0)
-    counts = np.zeros((lesion.max() + 1, seed.max() + 1, 3, classes))
-    np.add.at(counts, (lesion, seed, 0, truth), own)
-    np.add.at(counts, (lesion, seed, 1, truth), own * (predicted == truth))
-    np.add.at(counts, (lesion, seed, 2, predicted), own)
-    return counts
+    shape, hit = (seed.max() + 1, 3, classes), predicted == truth
+    counted = [(slice(None), 0, truth), (hit, 1, truth), (slice(None), 2, predicted)]
+    place = [np.ravel_multi_index((seed[rows], kind, of_class[rows]), shape) for rows, kind, of_class in counted]
+    lesions, weights = (np.concatenate([each[rows] for rows, *_ in counted]) for each in (lesion, np.asarray(own)))
+    size = (lesion.max() + 1, np.prod(shape))
+    return scipy.sparse.coo_array((weights, (lesions, np.concatenate(place))), shape=size).tocsr(), shape
 
 
 _kept: OrderedDict[tuple, dict] = OrderedDict()  # of the arms drawn last: most meet several references
 
 
-def _scores(counts: np.ndarray, metrics: tuple[str, ...], draws: int, seed: int) -> dict[str, list[np.ndarray]]:
+def _scores(
+    counts: "scipy.sparse.csr_array", shape: tuple, metrics: tuple[str, ...], draws: int, seed: int
+) -> dict[str, list[np.ndarray]]:
     """Of each metric an arm's scores (seeds,), and those with lesions drawn again (draws, seeds)."""
     functions = tuple(METRICS[metric].of for metric in metrics)
-    key = (hashlib.sha256(counts.tobytes()).digest(), counts.shape, functions, draws, seed)
+    content = hashlib.sha256(counts.data)
+    for part in (counts.indices, counts.indptr):
+        content.update(part)
+    key = (content.digest(), shape, functions, draws, seed)
     if key not in _kept:
-        flat = scipy.sparse.csr_array(counts.reshape(len(counts), -1))  # a lesion has one class, few are predicted
+        lesions = counts.shape[0]
 
         def drawn(weights: np.ndarray) -> list[np.ndarray]:
-            tally = Tally(*np.moveaxis((weights.astype(float) @ flat).reshape(-1, *counts.shape[1:]), -2, 0))
-            return [function(tally) for function in functions]
+            tally = Tally(*np.moveaxis((weights.astype(float) @ counts).reshape(-1, *shape), -2, 0))
+            with np.errstate(invalid="ignore"):  # a seed of which no lesion was drawn
+                return [function(tally) for function in functions]
 
-        found = [score[0] for score in drawn(np.ones((1, len(counts))))]
+        found = [score[0] for score in drawn(np.ones((1, lesions)))]
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
-            blocks = list(pool.map(drawn, _draws(len(counts), draws, seed)[0]))
+            blocks = list(pool.map(drawn, _draws(lesions, draws, seed)[0]))
         again = [np.concatenate(block) for block in zip(*blocks, strict=True)]
         _kept[key] = dict(zip(metrics, zip(found, again, strict=True), strict=True))
     _kept.move_to_end(key)
