@@ -17,7 +17,7 @@ def keep_runs(tmp_path):
             folder = tmp_path / arm / str(seed)
             folder.mkdir(parents=True)
             files.write_table(folder / predictions_file(), table)
-            place = {"backbone": "mobilenet", "arm": arm, "seed": seed, "fold": 0, "folder": folder}
+            place = {"backbone": "mobilenet", "arm": arm, "seed": seed, "fold": 0, "planned_folds": 1, "folder": folder}
             rows.append(place | {"classes": list(classes)} | facts)
         return pd.DataFrame(rows)
 

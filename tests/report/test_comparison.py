@@ -51,7 +51,7 @@ def make_runs(tmp_path, monkeypatch):
                         "folder": folder,
                     }
                     scores = {"balanced_accuracy": right, "n_images": len(table), "classes": list(CLASSES)}
-                    scores["split_folds"] = 5
+                    scores |= {"split_folds": 5, "planned_folds": len(folds)}
                     rows.append(place | scores | facts)
         return pd.DataFrame(rows)
 
@@ -215,6 +215,17 @@ def test_arms_of_two_parts_are_compared_where_both_have_run(make_runs):
     assert len(figures.verdict_plot(comparison.verdicts({"across": table}, "balanced_accuracy"), 0.02, "").axes) == 1
 
 
+def test_all_that_is_compared_is_put_to_the_test_over_runs(make_runs):
+    parts = {"frozen": make_runs("frozen"), "late": make_runs("late"), "leaky": make_runs("leaky")}
+    across = [("late:released", "frozen:baseline"), ("late:baseline", "frozen:baseline")]
+    asked = Analysis(comparisons=[("released", "baseline")], across=across, alternatives=["frozen", "late"], draws=200)
+    tests = comparison.all_tests(parts, ["frozen", "frozen or late"], asked)
+    assert tests["part"].tolist() == ["frozen", "frozen or late", comparison.ACROSS, comparison.ACROSS]
+    assert tests["difference"].tolist() == pytest.approx([0.4, 0.4, 0.4, 0])
+    assert tests["p_holm"].tolist()[2:] == pytest.approx([2 * tests["p"][2], 1]), "the pairs across are one family"
+    assert comparison.all_tests(parts, ["late"], Analysis(comparisons=asked.comparisons))["part"].tolist() == ["late"]
+
+
 def test_networks_are_compared_with_those_of_their_own_backbone_only(make_runs, analysis):
     gains = {"vgg16": {"baseline": 0.5, "released": 0.9}, "resnet34": {"baseline": 0.7, "released": 0.7}}
     runs = pd.concat([make_runs(arms=arms, backbone=name) for name, arms in reversed(gains.items())])
@@ -280,6 +291,7 @@ def test_only_whole_seeds_that_both_arms_finished_are_compared(make_runs, analys
     cut = runs.drop(index=runs.query("arm == 'released' and seed == 1 and fold == 1").index)
     assert set(comparison.complete(cut, ("released", "baseline")).seed) == {0, 2}
     assert comparison.comparisons_table(cut, CLASSES, analysis).seeds.tolist() == [2, 2]
+    assert comparison.complete(runs.query("fold == 0"), ("released", "baseline")).empty, "the plan has two folds"
 
 
 def test_folds_that_predict_the_same_images_are_one_replicate_of_their_seed(make_runs, analysis):

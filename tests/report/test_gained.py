@@ -22,7 +22,14 @@ def answer(arm, reference, points, half_width=1.0, verdict=None, **facts):
 
 def runs(*arms):
     return pd.DataFrame(
-        {"arm": arms, "backbone": "mobilenet", "classes": [["a", "b"]] * len(arms), "fold": 0, "seed": 0}
+        {
+            "arm": arms,
+            "backbone": "mobilenet",
+            "classes": [["a", "b"]] * len(arms),
+            "fold": 0,
+            "seed": 0,
+            "planned_folds": 1,
+        }
     )
 
 
@@ -110,8 +117,11 @@ def test_the_frame_and_the_normalisation_are_spoken_of_where_they_were_taken_apa
     tests = pd.DataFrame({"part": "frame_no_norm", "arm": ["released"], "reference": "uniform", "p_holm": [0.8]})
     answers = {"frozen": rows, "frame_no_norm": without}
     gain = gained.headline(study, answers, ["frozen"], tests, across)[2]
-    other = "Where it reads other channels, drawn by chance, in place of the first three:"
-    assert gain.endswith(f"{other} +2.0 to +2.0 over no attention, better in 1 of 1.")
+    other = "Where it reads three other channels, drawn by chance (5 seeds), it gains +2.0 to +2.0, better in 1 of 1"
+    assert gain.endswith(f"{other}.")
+    tested = pd.DataFrame({"part": comparison.ACROSS, "arm": ["channels_1:released"], "reference": "frozen:baseline"})
+    gain = gained.headline(study, answers, ["frozen"], tested.assign(p_holm=0.2), across)[2]
+    assert gain.endswith(f"{other} (a stricter test confirms 0 of these).")
     assert gained.details(study, answers, ["frozen"], {}, tests, across)[:2] == [
         "**The frame of the unit, and the unit untrained.** Its max-pooling and dropout, put into the network without "
         "attention: that network is worse, -4.0 (-5.0 to -3.0); a unit left at its random weights, against a uniform "
@@ -158,7 +168,8 @@ def test_melanoma_has_a_sentence_of_the_arms_that_the_answer_is_about():
     rows = [("frozen", "released", -0.007), ("frozen", "se", 0.01), ("other", "centre", 0), ("frozen", "lesion", 0.002)]
     table = pd.DataFrame(rows, columns=["part", "arm", "gain"]).assign(gain_low=-0.01, gain_high=0.01)
     assert gained.melanoma(table, "frozen") == (
-        "**Melanoma.** Gain of its AUC in `frozen`, in points: released unit -0.7 (-1.0 to +1.0); "
+        "**Melanoma.** Gain of its AUC in `frozen`, in points, the intervals without Holm's correction: "
+        "released unit -0.7 (-1.0 to +1.0); "
         "true lesion (oracle) +0.2 (-1.0 to +1.0)."
     )
 

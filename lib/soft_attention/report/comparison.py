@@ -35,6 +35,7 @@ from soft_attention.vocabulary import BACKBONES, PROTOCOLS
 
 SPECIFICITY = 0.9
 SIZE_OPEN = "size open"
+ACROSS = "part against part"
 
 
 def predictions_of(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:
@@ -64,6 +65,7 @@ def _places(runs: pd.DataFrame, arm: str, name: str) -> tuple[tuple, ...]:
 def _predictions(places: tuple[tuple, ...], name: str) -> pd.DataFrame:
     """`predictions_of` some `_places`, sorted by seed, fold and image."""
     table = predictions_of(pd.DataFrame(places, columns=["folder", "seed", "fold", "changed"]), name)
+    table = table.astype(dict.fromkeys(["image_id", "lesion_id", "label"], "category"))  # the same in every seed
     return table.sort_values(["seed", "fold", "image_id"], ignore_index=True)
 
 
@@ -77,7 +79,7 @@ def complete(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     runs = runs[runs["arm"].isin(arms)]
     finished = runs.groupby(["seed", "fold"])["arm"].nunique() == len(set(arms))
     places = finished[finished].reset_index()[["seed", "fold"]]
-    whole = places.groupby("seed")["fold"].transform("size") == runs["fold"].nunique()
+    whole = places.groupby("seed")["fold"].transform("size") >= runs["planned_folds"].min()
     return runs.merge(places[whole], on=["seed", "fold"])
 
 
@@ -143,17 +145,23 @@ def across_table(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> pd.Da
     The columns arm and reference are `PART:ARM`. Only whole seeds that both have count. A pair whose parts have not
     both run is left out, as is a part of several datasets or protocols.
     """
+    runs = _sides(parts, analysis)
+    return comparisons_table(runs, runs["classes"].iloc[0], _of_sides(analysis)) if len(runs) else pd.DataFrame()
+
+
+def _sides(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> pd.DataFrame:
+    """The runs that the pairs across parts compare, with `PART:ARM` for an arm."""
     sides = dict.fromkeys(side for pair in analysis.across for side in pair)
     found = [
         runs[runs["arm"] == arm].assign(arm=side)
         for side, (part, _, arm) in {side: side.partition(":") for side in sides}.items()
         if (runs := parts.get(part)) is not None
     ]
-    runs = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
-    if runs.empty:
-        return pd.DataFrame()
-    pairs = analysis.model_copy(update={"comparisons": analysis.across})
-    return comparisons_table(runs, runs["classes"].iloc[0], pairs)
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def _of_sides(analysis: Analysis) -> Analysis:
+    return analysis.model_copy(update={"comparisons": analysis.across})
 
 
 def preferred(parts: Mapping[str, pd.DataFrame], analysis: Analysis) -> dict[str, pd.DataFrame]:
@@ -214,6 +222,21 @@ def tests_table(runs: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
     if rows:
         table.insert(table.columns.get_loc("p") + 1, "p_holm", _holm(table["p"]))
     return table
+
+
+def all_tests(parts: Mapping[str, pd.DataFrame], compared: Sequence[str], analysis: Analysis) -> pd.DataFrame:
+    """`tests_table` of all that a study compares, with the column part; each part is a family.
+
+    Args:
+        parts: runs by name of the part.
+        compared: the names of those whose arms are compared, and of `preferred`, if that is.
+
+    The pairs across parts stand under `ACROSS`.
+    """
+    runs = {name: found for name, found in (parts | preferred(parts, analysis)).items() if name in compared}
+    tables = {name: remembered(tests_table, found, analysis) for name, found in runs.items()}
+    sides = _sides(parts, analysis)
+    return tidy(tables | ({ACROSS: remembered(tests_table, sides, _of_sides(analysis))} if len(sides) else {}))
 
 
 def corrected_t_tests(runs: pd.DataFrame, analysis: Analysis) -> dict[tuple[str, str, str], Difference]:

@@ -102,7 +102,7 @@ def headline(
         answers: from `comparison.answers`, of the test sets.
         names: the parts to speak of, in this order; the first that has run is the one of the short answer, and a last
             sentence names those that have not run. `OFF_CENTRE` stands in `details`.
-        tests: from `comparison.tests_table`, with the column part.
+        tests: from `comparison.all_tests`.
         across: from `comparison.across_table`.
         unfinished: from `load.unfinished`: a sentence says of which of these parts runs are missing.
         left: how many runs of the study are not made yet.
@@ -117,12 +117,12 @@ def headline(
     def found(title: str, comparisons: Mapping[tuple[str, str], str]) -> str:
         return _of_parts(title, comparisons, answers, study.analysis, measured or names)
 
-    first = _by_part(tests).get(measured[0], tests[:0]) if measured else tests[:0]
-    sentences = [_in_short(measured[0], answers[measured[0]], first, study.analysis)] if measured else []
+    of_part = _by_part(tests)
+    sentences = [_in_short(measured[0], answers[measured[0]], of_part, study.analysis)] if measured else []
     sentences += [preliminary(waiting)] if waiting else []
     sentences += [
         found(f"What there was to gain over no attention, {points}", TO_GAIN),
-        found("What the released unit gains", OF_THE_UNIT) + _channels(across, study.analysis),
+        found("What the released unit gains", OF_THE_UNIT) + _channels(across, study.analysis, of_part),
         found("Against the fixed Gaussian", BESIDE_THE_GAUSSIAN),
     ]
     sentences += [f"**What was trained.** {_about(study, measured)}."] if measured else []
@@ -139,23 +139,24 @@ def details(
     normalisation, another test set, and a stricter test.
 
     Args:
-        study, names, tests, across: as of `headline`.
+        study, names, across: as of `headline`.
+        tests: from `comparison.all_tests`.
         answers: also of `comparison.preferred`.
         outside: from `comparison.answers`, of the outside test set.
     """
     measured = [name for name in names if name in answers and name != OFF_CENTRE]
     of_part = _by_part(tests)
     sentences = [
-        *_at_chosen(study, answers),
+        *_at_chosen(study, answers, of_part),
         *(_off_centre(study, answers, of_part) if OFF_CENTRE in names and OFF_CENTRE in answers else []),
-        *_frame(study, across),
+        *_frame(study, across, of_part),
         *_normalisation(study, answers, across, of_part),
     ]
     if seen := {name: table for name, table in outside.items() if name in measured}:
         title = f"On another test set, ISIC 2018 Task 3, in {METRICS[study.analysis.endpoint].label}"
         sentences.append(_of_parts(title, ELSEWHERE, seen, study.analysis, measured))
     if measured and measured[0] in of_part:
-        sentences.append(_stricter(measured[0], answers, of_part, study.analysis))
+        sentences.append(_stricter(measured[0], {**answers, comparison.ACROSS: across}, of_part, study.analysis))
     return sentences
 
 
@@ -166,7 +167,8 @@ def melanoma(gains: pd.DataFrame, part: str) -> str:
         f"{ARMS[row.arm].title} {styling.interval(100 * row.gain, 100 * row.gain_low, 100 * row.gain_high)}"
         for row in rows.itertuples()
     )
-    return f"**Melanoma.** Gain of its AUC in `{part}`, in points: {'; '.join(said)}."
+    lead = f"**Melanoma.** Gain of its AUC in `{part}`, in points, the intervals without Holm's correction:"
+    return f"{lead} {'; '.join(said)}."
 
 
 def preliminary(unfinished: Sequence[str]) -> str:
@@ -186,7 +188,7 @@ def _of_parts(
     return f"**{title}.** {'; '.join(clauses)}."
 
 
-def _channels(across: pd.DataFrame, analysis: Analysis) -> str:
+def _channels(across: pd.DataFrame, analysis: Analysis, tests: Tables) -> str:
     """What the unit gains over no attention where it reads other channels, the parts `channels_*`; empty without."""
     if across.empty:
         return ""
@@ -194,43 +196,46 @@ def _channels(across: pd.DataFrame, analysis: Analysis) -> str:
     if rows.empty:
         return ""
     low, high = 100 * rows["difference"].min(), 100 * rows["difference"].max()
-    better = f"{(rows['verdict'] == BETTER).sum()} of {len(rows)}"
-    lead = " Where it reads other channels, drawn by chance, in place of the first three:"
-    return f"{lead} {low:+.1f} to {high:+.1f} over no attention, better in {better}."
+    better, found = rows[rows["verdict"] == BETTER], tests.get(comparison.ACROSS)
+    sure = len(better) - len(_unconfirmed(_verdicts(better, analysis), found))
+    lead = f" Where it reads three other channels, drawn by chance ({rows['seeds'].max()} seeds),"
+    gain = f"{low:+.1f} to {high:+.1f}, better in {len(better)} of {len(rows)}"
+    return f"{lead} it gains {gain}{f' (a stricter test confirms {sure} of these)' if found is not None else ''}."
 
 
-def _frame(study: Study, across: pd.DataFrame) -> list[str]:
+def _frame(study: Study, across: pd.DataFrame, tests: Tables) -> list[str]:
     """What comes with the unit, and what it is worth untrained."""
-    said = _measured(study, across, FRAME)
+    said = _measured(study, across, FRAME, tests.get(comparison.ACROSS))
     title = "**The frame of the unit, and the unit untrained.**"
     return [f"{title} {'; '.join(said)}."] if said else []
 
 
 def _normalisation(study: Study, answers: Tables, across: pd.DataFrame, tests: Tables) -> list[str]:
     """What hangs on the normalisation that only the frozen networks of this study have."""
-    said = _measured(study, across, NORM_REMOVED)
+    said = _measured(study, across, NORM_REMOVED, tests.get(comparison.ACROSS))
     said += _measured(study, answers.get(NO_NORM), WITHOUT_NORM, tests.get(NO_NORM))
     title = "**The normalisation before the last layer** is ours: frozen networks have it here, released ones do not."
     return [f"{title} {'; '.join(said)}."] if said else []
 
 
-def _at_chosen(study: Study, answers: Tables) -> list[str]:
+def _at_chosen(study: Study, answers: Tables, tests: Tables) -> list[str]:
     """What is gained where each run is the one of several that its validation images prefer."""
-    said = _measured(study, answers.get(comparison.name_of_preferred(study.analysis)), ELSEWHERE)
+    name = comparison.name_of_preferred(study.analysis)
+    said = _measured(study, answers.get(name), ELSEWHERE, tests.get(name))
     *names, last = (f"`{name}`" for name in study.analysis.alternatives or ("",))
     title = f"**When validation images choose** for each run between {', '.join(names)} and {last}."
     return [f"{title} {'; '.join(said)}."] if said else []
 
 
 def _off_centre(study: Study, answers: Tables, tests: Tables) -> list[str]:
-    """What is gained where the middle tells nothing."""
+    """What is gained where the middle tells little."""
     said = _measured(study, answers[OFF_CENTRE], ANYWHERE, tests.get(OFF_CENTRE))
     title = f"**Where the lesion is anywhere**, in windows of half of each side (`{OFF_CENTRE}`)."
     return [f"{title} {'; '.join(said)}."] if said else []
 
 
 def _measured(
-    study: Study, rows: pd.DataFrame | None, asked: Mapping[tuple[str, str], str], tests: pd.DataFrame | None = None
+    study: Study, rows: pd.DataFrame | None, asked: Mapping[tuple[str, str], str], tests: pd.DataFrame | None
 ) -> list[str]:
     """What those of the comparisons `asked` that have run found, each behind its words.
 
@@ -239,7 +244,7 @@ def _measured(
     if rows is None or rows.empty:
         return []
     ran = set(zip(rows["arm"], rows["reference"], strict=True))
-    unsure = _unconfirmed(_verdicts(rows, study.analysis), tests) if tests is not None else {}
+    unsure = _unconfirmed(_verdicts(rows, study.analysis), tests)
     return [
         f"{words} {_in_parts({'': rows}, study.analysis, pair, [''])}{RESERVE if pair in unsure else ''}"
         for pair, words in asked.items()
@@ -247,11 +252,11 @@ def _measured(
     ]
 
 
-def _in_short(name: str, rows: pd.DataFrame, tests: pd.DataFrame, analysis: Analysis) -> str:
+def _in_short(name: str, rows: pd.DataFrame, tests: Tables, analysis: Analysis) -> str:
     """What the verdicts on one network in one part say, in one bold line without a number."""
     network = rows["backbone"].iloc[0]
     verdicts = _verdicts(rows[rows["backbone"] == network], analysis)
-    unsure = _unconfirmed(verdicts, tests)
+    unsure = _unconfirmed(verdicts, tests.get(name))
     reserve = {pair: RESERVE if pair in unsure else "" for pair in verdicts}
     helps = {verdict: text.format(margin=100 * analysis.margins[analysis.endpoint]) for verdict, text in HELPS.items()}
     said = [words.format(helps[verdicts[at]]) + reserve[at] for at, words in IN_SHORT.items() if at in verdicts]
@@ -270,7 +275,9 @@ def _stricter(name: str, answers: Tables, tests: Tables, analysis: Analysis) -> 
         named = (f"{_title(arm)} against {_title(other)} (p = {p:.2f})" for (arm, other), p in unsure[name].items())
         text += f". It does not confirm: {', '.join(named)}"
     if others := sum(decided.values()) - decided[name]:
-        text += f". In the other parts it confirms {sum(confirmed.values()) - confirmed[name]} of {others}"
+        text += (
+            f". Elsewhere, where there are folds, it confirms {sum(confirmed.values()) - confirmed[name]} of {others}"
+        )
     return f"**A stricter test**, the corrected t-test over runs, {text}."
 
 
@@ -280,9 +287,12 @@ def _verdicts(rows: pd.DataFrame, analysis: Analysis) -> dict[tuple[str, str], s
     return {(row.arm, row.reference): row.verdict for row in rows.itertuples()}
 
 
-def _unconfirmed(verdicts: Mapping[tuple[str, str], str], tests: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """The comparisons called better or worse that the test over runs does not find, with its corrected p-value."""
-    found = {(row.arm, row.reference): row.p_holm for row in tests.itertuples()}
+def _unconfirmed(verdicts: Mapping[tuple[str, str], str], tests: pd.DataFrame | None) -> dict[tuple[str, str], float]:
+    """The comparisons called better or worse that the test over runs does not find, with its corrected p-value.
+
+    Where the test was not made, as there are no folds, none.
+    """
+    found = {} if tests is None else {(row.arm, row.reference): row.p_holm for row in tests.itertuples()}
     return {pair: p for pair, p in found.items() if verdicts.get(pair) in DECIDED and p >= CLEAR}
 
 

@@ -50,7 +50,7 @@ SUMMARY = {  # results/STUDY/summary, in the order of 06_summary
         "report.comparison.choices_table",
     ),
     "gain": Table("Mean difference from the baseline, every image counting the same", "report.tables.attention_gain"),
-    "tests": Table("The same differences by the corrected t-test over runs", "report.comparison.tests_table"),
+    "tests": Table("The same differences by the corrected t-test over runs", "report.comparison.all_tests"),
     "across": Table("Arms of one part against arms of another, compared", "report.comparison.across_table", 6),
     "scores": Table("Every score by the comparisons of the endpoint, in points", "report.scores.scores_table", 2, 1),
     "over-parts": Table("Every comparison, and its mean over the parts, in points", "report.overall.over_parts", 2, 1),

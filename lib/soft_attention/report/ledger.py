@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from soft_attention.evaluation import bootstrap
 from soft_attention.evaluation.metrics import in_table
@@ -24,7 +25,7 @@ from soft_attention.vocabulary import BACKBONES
 KINDER = {"accuracy": "balanced_accuracy", "weighted_precision": "macro_precision"}  # than the one beside it
 NOISE_DRAWS = 200  # of the test images of each redraw
 EACH = {"unit": "image", "draws": 2_000}
-INTERVAL, SPREAD = "95 % interval", "middle 95 % of the draws"
+INTERVAL, SPREAD = "95 % interval", "where 95 % of further draws fall"
 ARMS = ("released", "baseline")
 GAIN, SCORE = "attention's gain", "a score"  # what an entry moves
 FEWEST_SEEDS = 3  # with two, the interval of a change of the gain says nothing
@@ -156,11 +157,12 @@ def _image_noise(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spread(entry: str, compared: str, gains: pd.DataFrame, images: int, replicates: int) -> dict:
+    """A row whose range is Student's interval for one more draw, around 0: quantiles of 20 draws would be too near."""
     row = {"moves": GAIN, "entry": entry, "compared": compared, "replicates": replicates, "images": images}
     row["range"] = SPREAD
     for metric in in_table("ledger"):
-        low, high = np.quantile(gains[metric] - gains[metric].mean(), [0.025, 0.975])
-        row |= {metric: 0.0, f"{metric}_low": float(low), f"{metric}_high": float(high)}
+        half = scipy.stats.t.ppf(0.975, len(gains) - 1) * gains[metric].std() * np.sqrt(1 + 1 / len(gains))
+        row |= {metric: 0.0, f"{metric}_low": -half, f"{metric}_high": half}
     return row
 
 
@@ -200,9 +202,10 @@ def _classes(runs: pd.DataFrame) -> list[str]:
 
 
 def _partners(runs: pd.DataFrame, others: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The runs of each table that stand in the same place as one of the other."""
+    """The runs of each table that stand in the same place as one of the other; these places are all that count."""
     place = ["arm", "seed", "fold"]
-    return runs.merge(others[place], on=place), others.merge(runs[place], on=place)
+    runs, others = runs.merge(others[place], on=place), others.merge(runs[place], on=place)
+    return tuple(table.assign(planned_folds=table["fold"].nunique()) for table in (runs, others))
 
 
 def _predictions(runs: pd.DataFrame, name: str = "test") -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The run folders of a study, read into tables."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,13 @@ def load_runs(plan: Study) -> pd.DataFrame:
         StudyError: no run of the file is finished, a file of one is missing or damaged, or runs saw other pixels of
             one dataset under the same names.
     """
-    rows = [_run_row(folder) for folder in _finished(plan)]
+    rows, folds = [_run_row(folder) for folder in _finished(plan)], defaultdict(set)
+    for run in plan.runs():
+        folds[_part(_place(run))].add(run.fold)
     if not rows:
         raise StudyError(f"there are no finished runs in {_root(plan)}: start them with ./run_all.sh {plan.name}")
     _check_pixels(rows)
-    return pd.DataFrame(rows)
+    return pd.DataFrame([row | {"planned_folds": len(folds[_part(row)])} for row in rows])
 
 
 def scores(folder: Path, classes: Sequence[str], name: str = "test") -> dict[str, Any]:
@@ -63,8 +65,8 @@ def by_part(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def unfinished(plan: Study, parts: Mapping[str, pd.DataFrame]) -> list[str]:
     """Which of `parts`, from `by_part`, lack runs of the plan, so that their verdicts may change: `NAME 3 of 20`."""
-    planned = Counter(tuple(getattr(run, key) for key in PART) for run in plan.runs())
-    of_part = {name: planned[tuple(runs[key].iloc[0] for key in PART)] for name, runs in parts.items()}
+    planned = Counter(_part(_place(run)) for run in plan.runs())
+    of_part = {name: planned[_part(runs.iloc[0])] for name, runs in parts.items()}
     return [f"{name} {len(runs)} of {of_part[name]}" for name, runs in parts.items() if len(runs) < of_part[name]]
 
 
@@ -151,6 +153,10 @@ def _check_pixels(rows: list[dict[str, Any]]) -> None:
                 f"{folder} and {row['folder']} were made with other pixels of {row['dataset']} under the same names "
                 "and cannot be compared: remove the one whose images are no longer there"
             )
+
+
+def _part(place: Mapping[str, Any]) -> tuple:
+    return tuple(place[key] for key in PART)
 
 
 def _place(run: Run) -> dict[str, Any]:
