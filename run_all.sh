@@ -31,7 +31,7 @@ memory=$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo 2>/dev/null
 gpus=$(nvidia-smi -L 2>/dev/null | grep -c GPU || true)
 limits=(--cores all --resources mem_mib="$memory")
 [ "$gpus" -eq 0 ] || limits+=(gpu=1)  # runs take turns on a GPU
-case " $* " in *" --profile "* | *" --executor "*) limits=() ;; esac  # a cluster has limits of its own
+case " $* " in *" --profile"[=\ ]* | *" --executor"[=\ ]* | *" -e "*) limits=() ;; esac  # a cluster has limits of its own
 
 export FAILURES="$PWD/.snakemake/failures"  # why each stage failed that did, for the end
 mkdir -p .snakemake
@@ -47,6 +47,6 @@ elif [ "$status" -ne 0 ]; then
     fail "part of the study '$study' failed: the messages above say what"
 fi
 
-case " $* " in *" -n "* | *" --dry-run "*) python -m soft_attention.study.stages plan "$study"; exit ;; esac
+case " $* " in *" -n "* | *" --dry-run "* | *" --dryrun "*) python -m soft_attention.study.stages plan "$study"; exit ;; esac
 report="results/$study/report.html"
 [ ! -f "$report" ] || echo "report: $PWD/$report"

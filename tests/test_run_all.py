@@ -69,10 +69,13 @@ def test_text_is_utf_8_under_any_locale(project, monkeypatch):
     assert (project / "charmap").read_text() == "UTF-8\n"
 
 
-def test_a_cluster_is_not_limited_by_the_machine_at_hand(project):
+@pytest.mark.parametrize(
+    "to_cluster", ["--profile x", "--profile=x", "--executor slurm", "--executor=slurm", "-e slurm"]
+)
+def test_a_cluster_is_not_limited_by_the_machine_at_hand(project, to_cluster):
     command = project / "run_all.sh"
     assert "--cores" in call(project, command, "demo")
-    assert "--cores" not in call(project, command, "demo", "--profile", "profiles/slurm")
+    assert "--cores" not in call(project, command, "demo", *to_cluster.split())
 
 
 def test_a_project_that_cannot_be_written_to_is_named(project):

@@ -115,6 +115,9 @@ def test_the_comparisons_of_the_cpu_study_are_fixed_in_its_file():
         ({"analysis": {"margins": {"accuracy": 0.01}}}, "the endpoint 'balanced_accuracy' needs a margin"),
         ({"analysis": {"comparisons": [["papper", "baseline"]]}}, "unknown arm 'papper'.*did you mean 'paper'"),
         ({"parts": {"a": {"about": "x", "seedz": [1]}}}, "unknown key 'parts.a.seedz'.*did you mean 'seeds'"),
+        ({"analysis": {"acros": []}}, "unknown key 'analysis.acros'; did you mean 'across'"),
+        ({"analysis": {"hypothesis": 1}}, "unknown key 'analysis.hypothesis'; known keys are endpoint, comparisons"),
+        ({"exceptions": [{"were": {}, "set": {}}]}, "unknown key 'exceptions.0.were'; did you mean 'where'"),
         ({"seedz": [0]}, r"mine\.yaml: unknown key 'seedz'; did you mean 'seeds'\?"),
         (
             {"settings": GOOD["settings"] | {"learning_rat": 1.0}},
@@ -273,7 +276,7 @@ def test_the_parameters_of_the_other_notebooks_are_checked_too():
     assert DataParameters.check(data | {"pd": object()}).splits[0].seed == 0
     for changed, message in (
         ({"splits": [{"protocol": "clear"}]}, r"splits\.0\.protocol: unknown protocol 'clear'.*did you mean 'clean'"),
-        ({"splits": [{"protocol": "clean", "fol": 1}]}, r"unknown key 'splits\.0\.fol'"),
+        ({"splits": [{"protocol": "clean", "fol": 1}]}, r"unknown key 'splits\.0\.fol'; did you mean 'fold'"),
         ({"splits": [{"protocol": "authors", "fold": 1}]}, r"splits\.0: fold 1 of the protocol authors does not exist"),
         ({"splits": []}, "splits: .*at least 1 item"),
         ({"image_sizes": [0]}, r"image_sizes\.0: .*greater than or equal to 9"),

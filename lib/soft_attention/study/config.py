@@ -562,11 +562,15 @@ def _validated(model: type[BaseModel], values: Mapping[str, Any], source: str):
         raise StudyError(f"{source}: " + "; ".join(_sentence(model, e) for e in error.errors())) from None
 
 
+_BELOW = {"analysis": Analysis, "parts": Part, "exceptions": GridException, "splits": Split}  # keys of keys
+
+
 def _sentence(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(str(error["loc"][-1]), model.model_fields, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(model.model_fields)}"
+        fields = (model if len(error["loc"]) == 1 else _BELOW[error["loc"][0]]).model_fields
+        near = get_close_matches(str(error["loc"][-1]), fields, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(fields)}"
         return f"unknown key {key!r}; {hint}"
     if error["type"] == "missing":
         return f"the key {key!r} is missing"

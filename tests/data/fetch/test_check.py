@@ -40,6 +40,17 @@ def test_a_folder_that_will_not_do(make, folder, capsys, monkeypatch):
     assert lines[1].startswith("  1 of 4 images are missing (I3), which HAM10000_images_part_1.zip or ")
 
 
+def test_an_image_that_cannot_be_read(make, folder, capsys):
+    make.images("images")
+    make.table("HAM10000_metadata.csv")
+    (image,) = folder.rglob("I1.jpg")
+    image.write_bytes(b"")
+    assert main([str(folder), "ham10000", "isic2018_test"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "HAM10000: will not do" and "I1.jpg" in lines[1]
+    assert "ISIC 2018 Task 3, official test set: will not do" in lines
+
+
 def test_every_set_that_is_named_must_do(make, folder, capsys):
     make.images("images")
     make.table("HAM10000_metadata.csv")

@@ -30,16 +30,20 @@ def _examined(folder: str, name: str) -> tuple[bool, list[str]]:
     with files.one_at_a_time(source.folder):
         try:
             found, problems = source.examined
+            if found is not None and not problems:
+                return True, _described(source, found)
         except StudyError as error:
-            found, problems = None, [str(error)]
-        if found is None or problems:
-            return False, [f"{info.title}: will not do", *problems]
-        ids, layout = found.table["image_id"], source.files.layout
-        masks = sum(image in layout.masks for image in ids)
-        lesions = found.table["lesion_id"].nunique()
-        pixels = source.pixels([layout.images[image][0] for image in sorted(ids)[:_LOOKED_AT]])
-        facts = f"{len(ids):,} images, {masks:,} masks, {lesions:,} lesions; labels from {found.named}"
-        return True, [f"{info.title}: will do as {pixels}", facts, *source.notes()]
+            problems = [str(error)]
+        return False, [f"{info.title}: will not do", *problems]
+
+
+def _described(source: Source, found) -> list[str]:
+    ids, layout = found.table["image_id"], source.files.layout
+    masks = sum(image in layout.masks for image in ids)
+    lesions = found.table["lesion_id"].nunique()
+    pixels = source.pixels([layout.images[image][0] for image in sorted(ids)[:_LOOKED_AT]])
+    facts = f"{len(ids):,} images, {masks:,} masks, {lesions:,} lesions; labels from {found.named}"
+    return [f"{source.info.title}: will do as {pixels}", facts, *source.notes()]
 
 
 def main(arguments: list[str] | None = None) -> int:
