@@ -84,6 +84,10 @@ def test_pairs_are_matched_by_seed_and_image():
             lambda t: t.assign(image_id=t["image_id"].replace("i3", "other")),
             "the arms of seed 0, fold 0 differ in their images",
         ),
+        (
+            lambda t: t.assign(lesion_id=t["lesion_id"].mask((t["seed"] == 2) & (t["image_id"] == "i3"), "new")),
+            "the arms of seed 2, fold 0 differ in their images, lesions",
+        ),
         (lambda t: t.assign(lesion_id=t["image_id"]), "the arms of seed 0, fold 0 differ in their images, lesions"),
         (lambda t: t.assign(label="a"), "the arms of seed 0, fold 0 differ in their images, lesions or labels"),
         (lambda t: pd.concat([t, t[t["seed"] == 1]]), "is predicted more than once"),

@@ -286,6 +286,13 @@ def test_the_outside_test_set_answers_for_the_parts_that_predicted_it(make_runs,
     assert set(outside["arm"]) == {"released"}
 
 
+def test_melanoma_is_compared_on_the_same_images(make_runs):
+    fewer = make_runs("other", {"released": 0.9}, images=lambda table: table["image_id"] != "4-0")
+    runs = pd.concat([make_runs(arms={"baseline": 0.5}), fewer.assign(part="frozen")])
+    with pytest.raises(ValueError, match="the arms of seed 0, fold 0 differ in their images"):
+        comparison.melanoma_difference(runs, "released", "baseline", "mel")
+
+
 def test_only_whole_seeds_that_both_arms_finished_are_compared(make_runs, analysis):
     runs = make_runs(seeds=(0, 1, 2))
     cut = runs.drop(index=runs.query("arm == 'released' and seed == 1 and fold == 1").index)

@@ -76,7 +76,8 @@ def paired(arm: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
 
 def _no_pair(arm: pd.DataFrame, reference: pd.DataFrame) -> str:
     """Where two tables that do not match differ first."""
-    one, other = (dict(list(table.groupby(PLACE)[FACTS])) for table in (arm, reference))
+    names = {"image_id": str, "lesion_id": str}  # categories that only one of them has would make all places differ
+    one, other = (dict(list(table.astype(names).groupby(PLACE)[FACTS])) for table in (arm, reference))
     for seed, fold in sorted({*one, *other}):
         if (seed, fold) not in one or (seed, fold) not in other:
             return f"only one of the arms has predictions of seed {seed}, fold {fold}"

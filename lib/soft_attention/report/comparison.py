@@ -437,12 +437,13 @@ def _melanoma_gain(paired: pd.DataFrame, arm: str, positive: str) -> dict[str, f
 
 def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> pd.DataFrame:
     """image_id, lesion_id, seed and the image's contribution to the difference in AUC of its seed and fold: `gain`."""
+    pairs = pairs_of_arms(runs, arm, reference)  # refuses arms that did not predict the same images
     one, other = (_predictions(_places(runs, each, "test"), "test") for each in (arm, reference))
     gain = [
         paired_tests.auc_contributions(one["label"][rows] == positive, one[positive][rows], other[positive][rows])
         for rows in one.groupby(["seed", "fold"]).groups.values()
     ]
-    return one[["image_id", "lesion_id", "seed"]].assign(gain=np.concatenate(gain))
+    return pairs[["image_id", "lesion_id", "seed"]].assign(gain=np.concatenate(gain))
 
 
 def _gamma_at_most_0(runs: pd.DataFrame) -> str:

@@ -1,7 +1,7 @@
 """What was computed from predictions that have not changed since is not computed again.
 
 A result is kept under the SHA-256 of everything that it follows from: the function, its arguments with the content of
-their files, and the code of the rooms that compute. So a result that is found is the one that would be computed.
+their files, and the code that computes. So a result that is found is the one that would be computed.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from soft_attention import files, paths
 from soft_attention.errors import StudyError
 
-COMPUTING = ("evaluation", "report")  # the rooms whose code a score follows from
+COMPUTING = ("evaluation/*.py", "report/*.py", "study/folder.py", "vocabulary.py", "data/catalog.py", "data/*.csv")
 PACKAGES = ("numpy", "pandas", "scipy")
 
 
@@ -66,7 +66,7 @@ def _digest_of_file(file: Path, changed: int) -> str:
 @cache
 def _code() -> str:
     here = Path(__file__).resolve().parents[1]
-    sources = sorted(file for room in COMPUTING for file in (here / room).glob("*.py"))
+    sources = sorted(file for pattern in COMPUTING for file in here.glob(pattern))
     return _digest(*(file.read_text() for file in sources), *map(version, PACKAGES))[:16]
 
 

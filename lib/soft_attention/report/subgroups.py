@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from soft_attention import files, paths
+from soft_attention import paths
 from soft_attention.data.catalog import melanoma
 from soft_attention.data.datasets import load_dataset
 from soft_attention.errors import StudyError, known
 from soft_attention.evaluation import bootstrap
-from soft_attention.report import comparison
+from soft_attention.report import comparison, kept
 from soft_attention.report.load import by_part, load_runs
 from soft_attention.study.config import Study
 from soft_attention.vocabulary import ARMS
@@ -111,6 +111,7 @@ def make(study: str, names: Sequence[str] = ()) -> pd.DataFrame:
 
     Raises:
         StudyError: no finished runs, or the dataset is not at hand or tells nothing of its patients.
+        FileNotFoundError: the dataset is an own folder that is no longer there.
         ValueError: there is no such part.
     """
     plan = Study.load(study)
@@ -124,7 +125,7 @@ def make(study: str, names: Sequence[str] = ()) -> pd.DataFrame:
             raise StudyError(f"the table of {dataset} tells nothing of its patients: leave the part {name} out")
         tables.append(subgroups_table({name: runs}, groups))
     table = pd.concat(tables, ignore_index=True)
-    files.write_csv(paths.RESULTS / plan.name / "summary" / "subgroups.csv", table)
+    kept.write(paths.RESULTS / plan.name / "summary" / "subgroups.csv", table, kept.SUMMARY["subgroups"])
     return table
 
 
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         table = make(options.study, options.part)
-    except (StudyError, ValueError) as error:
+    except (StudyError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"written: results/{options.study}/summary/subgroups.csv, {len(table)} rows")
