@@ -131,7 +131,7 @@ def judge(pairs: pd.DataFrame, effect: float, margin: float, draws: int, rng: np
     """What the study's interval and three simpler ones say of balanced accuracy, and the tests of the difference."""
     seed = int(rng.integers(2**32))
     bootstrap = paired_bootstraps(pairs, list(LESIONS), [METRIC], draws=draws, seed=seed)[METRIC]
-    found, drawn = resample_lesions(pairs, list(LESIONS), [METRIC], "lesion", draws, seed)[METRIC]
+    drawn = resample_lesions(pairs, list(LESIONS), [METRIC], "lesion", draws, seed)[METRIC][1]
     correct = pairs[["arm", "reference"]].eq(pairs["truth"], axis=0)
     gains = (correct["arm"].astype(float) - correct["reference"]).groupby([pairs[c] for c in ("seed", "fold", "truth")])
     runs = gains.mean().groupby(["seed", "fold"]).mean()
@@ -139,7 +139,7 @@ def judge(pairs: pd.DataFrame, effect: float, margin: float, draws: int, rng: np
         "covers: bootstrap": _covers(bootstrap.interval(LEVEL), effect),
         **{
             f"covers: {name}": _covers(np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), effect)
-            for name, values in alternatives(found, drawn, rng).items()
+            for name, values in alternatives(drawn, rng).items()
         },
         "finds a difference: bootstrap": bootstrap.p_value() < 1 - LEVEL,
         "finds a difference: corrected t over runs": corrected_t(runs, 1 / (FOLDS - 1)).p_value() < 1 - LEVEL,
@@ -147,7 +147,7 @@ def judge(pairs: pd.DataFrame, effect: float, margin: float, draws: int, rng: np
     }
 
 
-def alternatives(found: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def alternatives(drawn: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Bootstrap distributions that `paired_bootstraps` does not use, from the same resamples."""
     draws, seeds = drawn.shape
     times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds

@@ -1,6 +1,6 @@
 """Images per second of training from JPEG files: the study, the authors' form, and a plain PyTorch loop, in one run.
 
-    pip install torch torchvision        # optional: without them the third form is left out
+    pip install torch torchvision        # optional: without them the form `pytorch` is left out
     python benchmarks/training_step.py [--images 128] [--rounds 3] [--networks resnet50 vgg16] [--sizes 64 128]
 
 Each form is a process of its own. All read the same files, in batches of 16, and in every round each trains on all of

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,24 @@ def _locked(file: int, folder: Path) -> bool:
 def _error_number(error: Exception) -> int | None:
     told = re.search(r"(?:errno = |\[Errno )(\d+)", str(error))
     return getattr(error, "errno", None) or (int(told[1]) if told else None)
+
+
+def files_below(folder: Path, skip: Callable[[list[str]], bool] = lambda names: False) -> Iterator[Path]:
+    """Every file of a folder, at any depth, by name; links are followed, also where they go round in circles.
+
+    What is hidden (macOS leaves ._stubs) or lies in __MACOSX is left out, and so is a folder of whose names `skip` is
+    true, with all below it.
+    """
+    seen = set()
+    for place, below, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen or skip(names):
+            below.clear()
+            continue
+        seen.add(real)
+        below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
+        found = (Path(place, name) for name in sorted(names) if not name.startswith("."))
+        yield from (file for file in found if file.is_file())
 
 
 def leftovers(path: Path) -> list[Path]:

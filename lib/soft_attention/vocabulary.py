@@ -36,6 +36,7 @@ class Arm:
 
 _ATTENTION, _UNITS = "soft_attention.model.attention", "soft_attention.model.units"
 
+BASELINE = "baseline"
 ARMS = {
     "baseline": Arm("baseline", "the authors' network without attention", "#8d99ae", frame=False),
     "released": Arm(
@@ -89,6 +90,14 @@ ARMS = {
         maps=True,
     ),
 }
+
+
+def no_maps(name: str) -> str:
+    """The sentence for a run or a network, called `name`, whose arm has no attention maps."""
+    with_maps = " or ".join(arm for arm, facts in ARMS.items() if facts.maps)
+    return f"{name} has no attention to look at: choose a run of the arm {with_maps}"
+
+
 CUTS = ("authors", "whole")
 
 

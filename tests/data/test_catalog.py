@@ -64,4 +64,4 @@ def test_only_generated_pictures_may_be_passed_on():
 
 
 def test_file_by_name():
-    assert HAM10000.file("HAM10000_images_part_2.zip").size == 1_403_566_547
+    assert {file.name: file.size for file in HAM10000.files}["HAM10000_images_part_2.zip"] == 1_403_566_547

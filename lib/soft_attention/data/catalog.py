@@ -73,10 +73,6 @@ class DatasetInfo:
     citation: str = ""
     shareable: bool = False
 
-    def file(self, name: str) -> RemoteFile:
-        """The file of this data set with that official name."""
-        return next(file for file in self.files if file.name == name)
-
 
 def _isic_file(year: int, name: str, **keywords) -> RemoteFile:
     return RemoteFile(name, tuple(url.format(year=year, name=name) for url in _ISIC), **keywords)

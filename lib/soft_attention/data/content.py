@@ -16,10 +16,11 @@ from soft_attention import paths
 from soft_attention.errors import StudyError
 from soft_attention.files import one_at_a_time, read_memory, write_json
 
+THREADS = 2  # that read files
 SETTLED = 2_000_000_000  # ns; what was changed later than so may change again under the same time stamp
 
 
-def content_hashes(files: Iterable[Path | str], cache_dir: Path | str | None = None, workers: int = 2) -> list[str]:
+def content_hashes(files: Iterable[Path | str], cache_dir: Path | str | None = None) -> list[str]:
     """The SHA-256 of what each file holds, in their order; a file may come several times.
 
     A file is read again when its length or one of its times has changed; a mere `touch` then gives the same hash.
@@ -27,7 +28,6 @@ def content_hashes(files: Iterable[Path | str], cache_dir: Path | str | None = N
     Args:
         cache_dir: the hashes are kept in its folder `content`, one list for each folder of files; by default that of
             the decoded images. Where nothing can be written, nothing is kept.
-        workers: threads that read.
 
     Raises:
         StudyError: a file is missing or cannot be read.
@@ -37,7 +37,7 @@ def content_hashes(files: Iterable[Path | str], cache_dir: Path | str | None = N
     for file in files:
         names[os.path.dirname(file)].add(os.path.basename(file))
     kept_in = Path(cache_dir or paths.data_dir() / "cache") / "content"
-    hashes = {folder: _hashes_in(folder, sorted(some), kept_in, workers) for folder, some in names.items()}
+    hashes = {folder: _hashes_in(folder, sorted(some), kept_in) for folder, some in names.items()}
     return [hashes[os.path.dirname(file)][os.path.basename(file)] for file in files]
 
 
@@ -51,7 +51,7 @@ def identical_images(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["content"].duplicated(keep=False)].sort_values(["content", "image_id"])
 
 
-def _hashes_in(folder: str, names: list[str], kept_in: Path, workers: int) -> dict[str, str]:
+def _hashes_in(folder: str, names: list[str], kept_in: Path) -> dict[str, str]:
     """The hash of each file of a folder, by name."""
     stamps = {name: _stamp(os.path.join(folder, name)) for name in names}
     file = kept_in / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}.json"
@@ -59,7 +59,7 @@ def _hashes_in(folder: str, names: list[str], kept_in: Path, workers: int) -> di
     hashes = {name: kept[name][-1] for name in names if name in kept and kept[name][:-1] == stamps[name]}
     unread = [name for name in names if name not in hashes]
     if unread:
-        with ThreadPool(workers) as pool:
+        with ThreadPool(THREADS) as pool:
             read = pool.imap(_sha256, [os.path.join(folder, name) for name in unread])
             hashes |= zip(unread, tqdm(read, "hashes of images", len(unread), unit="file"), strict=True)
     before = time.time_ns() - SETTLED

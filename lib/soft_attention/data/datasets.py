@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from soft_attention import files, paths
-from soft_attention.data.catalog import CATALOG, DATASETS
+from soft_attention.data.catalog import CATALOG, DATASETS, HAM10000, ISIC2017
 from soft_attention.data.fetch.layouts import Place
 from soft_attention.data.fetch.source import Source
 from soft_attention.data.manifest import Dataset, arrange, assemble
 from soft_attention.data.own_folder import load_own
-from soft_attention.data.synthetic.generate import SYNTHETIC, SYNTHETIC_2017, generate
+from soft_attention.data.synthetic.generate import generate
 from soft_attention.errors import known
 
 
@@ -76,6 +76,6 @@ def _load_external(training: Source) -> pd.DataFrame:
 
 def _load_generated(source: Source) -> Dataset:
     info = source.info
-    common = SYNTHETIC if info.name == "synthetic" else SYNTHETIC_2017
+    common = HAM10000.class_counts if info.name == "synthetic" else ISIC2017.partitions["train"]
     table = generate(source.folder, common, lesions=info.lesions, seed=0)
     return Dataset(info.name, arrange(table), info.classes, "generated")

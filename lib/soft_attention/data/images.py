@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from soft_attention.data.arrays import open_array
-from soft_attention.data.content import content_hashes
+from soft_attention.data.content import THREADS, content_hashes
 from soft_attention.errors import StudyError
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MB as RGB
@@ -39,7 +39,7 @@ class UnreadableImage(StudyError):
         self.than = than
 
 
-def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, workers: int = 2) -> np.memmap:
+def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str) -> np.memmap:
     """All images of a table as one array, decoded by the first call, memory-mapped by later ones.
 
     The whole frame is squeezed to a square, as the released code does, with antialiased bilinear
@@ -49,7 +49,6 @@ def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, wor
         table: with the column image_path and, where windows of the images are wanted, window (see `windows`).
         image_size: side S in pixels.
         cache_dir: folder of the arrays.
-        workers: threads that decode.
 
     Returns:
         (N, S, S, 3) uint8, read-only, rows in the order of the table.
@@ -60,10 +59,10 @@ def open_images(table: pd.DataFrame, image_size: int, cache_dir: Path | str, wor
     """
     items = list(zip(_files(table["image_path"]), _windows(table), strict=True))
     decode = partial(_decode_window, size=image_size)
-    return _open(items, decode, (image_size, image_size, 3), cache_dir, "images", workers)
+    return _open(items, decode, (image_size, image_size, 3), cache_dir, "images")
 
 
-def open_masks(table: pd.DataFrame, image_size: int, cache_dir: Path | str, workers: int = 2) -> np.memmap:
+def open_masks(table: pd.DataFrame, image_size: int, cache_dir: Path | str) -> np.memmap:
     """All lesion masks of a table as one array, made and kept as by `open_images`.
 
     Args:
@@ -79,7 +78,7 @@ def open_masks(table: pd.DataFrame, image_size: int, cache_dir: Path | str, work
     """
     items = list(zip(_files(table["mask_path"]), _files(table["image_path"]), _windows(table), strict=True))
     decode = partial(_decode_mask, size=image_size)
-    return _open(items, decode, (image_size, image_size), cache_dir, "masks", workers)
+    return _open(items, decode, (image_size, image_size), cache_dir, "masks")
 
 
 def decode_masks(table: pd.DataFrame, image_size: int) -> np.ndarray:
@@ -101,23 +100,21 @@ def _windows(table: pd.DataFrame) -> list[tuple[float, float, float, float] | No
     return list(table["window"]) if "window" in table else [None] * len(table)
 
 
-def _open(
-    items: list[tuple], decode: Callable, shape: tuple[int, ...], cache_dir: Path | str, kind: str, workers: int
-) -> np.memmap:
+def _open(items: list[tuple], decode: Callable, shape: tuple[int, ...], cache_dir: Path | str, kind: str) -> np.memmap:
     """The array of `decode(item)` for each item; it is kept under a name made from what their files hold."""
-    cache = Path(cache_dir) / f"{kind}-{shape[0]}-{_fingerprint(items, cache_dir, workers)}.npy"
+    cache = Path(cache_dir) / f"{kind}-{shape[0]}-{_fingerprint(items, cache_dir)}.npy"
 
     def decoded() -> Iterator[np.ndarray]:
-        with ThreadPool(workers) as pool:
+        with ThreadPool(THREADS) as pool:
             yield from tqdm(pool.imap(decode, items), f"{kind} at {shape[0]} px", len(items), unit="image")
 
     return open_array(cache, np.uint8, (len(items), *shape), decoded)
 
 
-def _fingerprint(items: list[tuple], cache_dir: Path | str, workers: int) -> str:
+def _fingerprint(items: list[tuple], cache_dir: Path | str) -> str:
     """Names the content of files, wherever they lie, and of windows of them."""
     files = [part for item in items for part in item if isinstance(part, Path)]
-    hashes = dict(zip(files, content_hashes(files, cache_dir, workers), strict=True))
+    hashes = dict(zip(files, content_hashes(files, cache_dir), strict=True))
     content = [[hashes.get(part, part) for part in item] for item in items]
     return hashlib.sha256(repr((DECODING, content)).encode()).hexdigest()[:16]
 

@@ -14,6 +14,7 @@ from soft_attention.data.content import identical_images
 from soft_attention.data.manifest import Dataset, assemble, refuse
 from soft_attention.data.own_table import read_own_table
 from soft_attention.errors import StudyError
+from soft_attention.files import files_below
 
 _RESERVED = {"image_id", "lesion_id", "label", "seed", "fold"}
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp")
@@ -141,7 +142,7 @@ def _named_images(table: pd.DataFrame, labels: Path, masks: dict[str, str]) -> d
     A folder that holds an image of the table holds no other: those too are returned, under their own names.
     """
     folder, no_images = labels.parent, set(map(_identity, masks.values()))
-    there = [file for file in _files_below(folder) if os.path.isfile(file) and _identity(file) not in no_images]
+    there = [file for file in files_below(folder) if _identity(file) not in no_images]
     files = [file for file in there if file.suffix.lower() in IMAGE_SUFFIXES]
     by_name: dict[str, list[Path]] = {}
     for file in files:
@@ -158,19 +159,6 @@ def _named_images(table: pd.DataFrame, labels: Path, masks: dict[str, str]) -> d
     ours = {folder, *(Path(file).parent for file in used)}
     others = [file for file in files if file.parent in ours and str(file) not in used]
     return images | {str(file.relative_to(folder).with_suffix("")): str(file) for file in others}
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Every file of a folder, at any depth, without what is hidden (macOS leaves ._stubs) or in __MACOSX."""
-    seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        if real in seen:  # a link to a folder above
-            folders.clear()
-        else:
-            yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
-        seen.add(real)
 
 
 def _names(file: Path, folder: Path) -> set[str]:

@@ -6,9 +6,9 @@ networks of the same seed, fold and split, so everything here is paired.
 
 import hashlib
 import os
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -256,7 +256,7 @@ def resample_lesions(
     names = tuple(sorted({known(name, of_predictions(), "metric") for pair in both.values() for name in pair}))
     facts = _lesions_and_seeds(pairs, known(unit, UNITS, "unit"))
     one, other = (
-        _scores(*_lesion_counts(pairs, arm, facts, len(classes)), names, draws, seed) for arm in ("arm", "reference")
+        _scores(_lesion_counts(pairs, arm, facts, len(classes)), names, draws, seed) for arm in ("arm", "reference")
     )
     # Equal arms differ by 0, not by the rounding of a sum.
     return {
@@ -275,11 +275,24 @@ def _lesions_and_seeds(pairs: pd.DataFrame, unit: str) -> tuple[np.ndarray, np.n
     return lesion, pd.factorize(pairs["seed"], sort=True)[0], weight
 
 
-def _lesion_counts(pairs: pd.DataFrame, arm: str, facts: tuple, classes: int) -> tuple["scipy.sparse.csr_array", tuple]:
-    """Weighted support, hits and predictions of each class by one arm: (lesions, all others), and (seeds, 3, classes).
+@dataclass(frozen=True)
+class _Counts:
+    """Weighted support, hits and predictions of each class by one arm.
 
     A lesion has one class and few are predicted, so most counts are 0 and are not kept.
+
+    Attributes:
+        table: (lesions, all of `shape`), sparse.
+        shape: (seeds, 3, classes).
+        content: the SHA-256 of the table, by which two are the same.
     """
+
+    table: "scipy.sparse.csr_array" = field(compare=False)
+    shape: tuple[int, int, int]
+    content: bytes
+
+
+def _lesion_counts(pairs: pd.DataFrame, arm: str, facts: tuple, classes: int) -> _Counts:
     lesion, seed, weight = facts
     truth, predicted, own = pairs["truth"].to_numpy(), pairs[arm].to_numpy(), weight * pairs.get(f"{arm}_weight", 1.0)
     shape, hit = (seed.max() + 1, 3, classes), predicted == truth
@@ -287,38 +300,30 @@ def _lesion_counts(pairs: pd.DataFrame, arm: str, facts: tuple, classes: int) ->
     place = [np.ravel_multi_index((seed[rows], kind, of_class[rows]), shape) for rows, kind, of_class in counted]
     lesions, weights = (np.concatenate([each[rows] for rows, *_ in counted]) for each in (lesion, np.asarray(own)))
     size = (lesion.max() + 1, np.prod(shape))
-    return scipy.sparse.coo_array((weights, (lesions, np.concatenate(place))), shape=size).tocsr(), shape
-
-
-_kept: OrderedDict[tuple, dict] = OrderedDict()  # of the arms drawn last: most meet several references
-
-
-def _scores(
-    counts: "scipy.sparse.csr_array", shape: tuple, metrics: tuple[str, ...], draws: int, seed: int
-) -> dict[str, list[np.ndarray]]:
-    """Of each metric an arm's scores (seeds,), and those with lesions drawn again (draws, seeds)."""
-    functions = tuple(METRICS[metric].of for metric in metrics)
-    content = hashlib.sha256(counts.data)
-    for part in (counts.indices, counts.indptr):
+    table = scipy.sparse.coo_array((weights, (lesions, np.concatenate(place))), shape=size).tocsr()
+    content = hashlib.sha256()
+    for part in (table.data, table.indices, table.indptr):
         content.update(part)
-    key = (content.digest(), shape, functions, draws, seed)
-    if key not in _kept:
-        lesions = counts.shape[0]
+    return _Counts(table, shape, content.digest())
 
-        def drawn(weights: np.ndarray) -> list[np.ndarray]:
-            tally = Tally(*np.moveaxis((weights.astype(float) @ counts).reshape(-1, *shape), -2, 0))
-            with np.errstate(invalid="ignore"):  # a seed of which no lesion was drawn
-                return [function(tally) for function in functions]
 
-        found = [score[0] for score in drawn(np.ones((1, lesions)))]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
-            blocks = list(pool.map(drawn, _draws(lesions, draws, seed)[0]))
-        again = [np.concatenate(block) for block in zip(*blocks, strict=True)]
-        _kept[key] = dict(zip(metrics, zip(found, again, strict=True), strict=True))
-    _kept.move_to_end(key)
-    while len(_kept) > MOST_KEPT:
-        _kept.popitem(last=False)
-    return _kept[key]
+@lru_cache(maxsize=MOST_KEPT)  # most arms meet several references
+def _scores(
+    counts: _Counts, metrics: tuple[str, ...], draws: int, seed: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of each metric an arm's scores (seeds,), and those with lesions drawn again (draws, seeds)."""
+    lesions = counts.table.shape[0]
+
+    def drawn(weights: np.ndarray) -> list[np.ndarray]:
+        tally = Tally(*np.moveaxis((weights.astype(float) @ counts.table).reshape(-1, *counts.shape), -2, 0))
+        with np.errstate(invalid="ignore"):  # a seed of which no lesion was drawn
+            return [METRICS[metric].of(tally) for metric in metrics]
+
+    found = [score[0] for score in drawn(np.ones((1, lesions)))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the sums over lesions let other threads work
+        blocks = list(pool.map(drawn, _draws(lesions, draws, seed)[0]))
+    again = [np.concatenate(block) for block in zip(*blocks, strict=True)]
+    return dict(zip(metrics, zip(found, again, strict=True), strict=True))
 
 
 def _between_seeds(found: np.ndarray, drawn: np.ndarray) -> float:

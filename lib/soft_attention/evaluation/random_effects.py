@@ -15,11 +15,9 @@ class RandomEffects(Difference):
 
     Attributes:
         between: standard deviation of the true differences around their mean.
-        studies: how many there are.
     """
 
     between: float
-    studies: int
 
 
 def random_effects(estimates: ArrayLike, standard_errors: ArrayLike) -> RandomEffects:
@@ -50,4 +48,4 @@ def random_effects(estimates: ArrayLike, standard_errors: ArrayLike) -> RandomEf
     mean = weights @ found / weights.sum()
     freedom = len(found) - 1
     error = np.sqrt(max(1.0, weights @ (found - mean) ** 2 / freedom) / weights.sum())
-    return RandomEffects(float(mean), float(error), freedom, between=float(np.sqrt(between)), studies=len(found))
+    return RandomEffects(float(mean), float(error), freedom, between=float(np.sqrt(between)))

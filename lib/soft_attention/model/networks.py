@@ -14,7 +14,7 @@ from soft_attention.model.attention import SoftAttention
 from soft_attention.model.backbones import ARCHITECTURES
 from soft_attention.model.checkpoints import is_keras2, load_keras2
 from soft_attention.model.units import Unit
-from soft_attention.vocabulary import ARMS, BACKBONES, Arm, check_backbone
+from soft_attention.vocabulary import ARMS, BACKBONES, Arm, check_backbone, no_maps
 
 UNIT = "soft_attention"
 FEATURES = "features"  # in every network, the layer whose output the unit sees, or would see
@@ -124,8 +124,7 @@ def attention_unit(network: keras.Model) -> Unit:
     for layer in network.layers:
         if isinstance(layer, Unit) and type(layer).maps is not Unit.maps:
             return layer
-    with_maps = " or ".join(name for name, arm in ARMS.items() if arm.maps)
-    raise WrongValue(f"{network.name} has no attention to look at: choose a run of the arm {with_maps}")
+    raise WrongValue(no_maps(network.name))
 
 
 def learned_gamma(network: keras.Model) -> float | None:
@@ -146,7 +145,7 @@ def attention_maps(model: keras.Model, images: np.ndarray, batch_size: int = 32)
     return np.concatenate([maps_of_features(unit, features_of(batch, training=False)) for batch in batches])
 
 
-def maps_of_features(unit: SoftAttention, features) -> np.ndarray:
+def maps_of_features(unit: Unit, features) -> np.ndarray:
     """The maps that a unit makes of features `(N, H, W, C)`: float32 `(N, heads, H, W)`; each map sums to 1."""
     return keras.ops.convert_to_numpy(unit.maps(keras.ops.convert_to_tensor(features, unit.compute_dtype)))
 

@@ -31,7 +31,7 @@ from soft_attention.report.load import scores
 from soft_attention.report.remembered import remembered
 from soft_attention.study.config import Analysis
 from soft_attention.study.folder import predictions_file, read_predictions
-from soft_attention.vocabulary import BACKBONES, PROTOCOLS
+from soft_attention.vocabulary import BACKBONES, BASELINE, PROTOCOLS
 
 SPECIFICITY = 0.9
 SIZE_OPEN = "size open"
@@ -113,7 +113,7 @@ def comparisons_table(
     """
     metrics = [analysis.endpoint, *(m for m in analysis.margins if m != analysis.endpoint)]
     by_place = dict(compared(runs, analysis))
-    scales = {place: _gamma_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in by_place.items()}
+    gammas = {place: _gamma_at_most_0(paired[paired["arm"] == place[1]]) for place, paired in by_place.items()}
 
     found = {}
     for place, paired in by_place.items():
@@ -135,7 +135,7 @@ def comparisons_table(
             names = dict(zip(("backbone", "arm", "reference", "metric"), place, strict=True))
             numbers = _numbers(difference, margin, p_value, p_equivalence[0])
             precision = _precision(difference, margin, p_value, p_equivalence[1])
-            rows.append(names | numbers | {"gamma_at_most_0": scales[place[:-1]]} | precision)
+            rows.append(names | numbers | {"gamma_at_most_0": gammas[place[:-1]]} | precision)
     return pd.DataFrame(rows)
 
 
@@ -312,16 +312,14 @@ def reliability_curves(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Columns: part, backbone, arm and those of `calibration.reliability`. A test set that chose the epoch is left out.
     """
     curves = []
-    for name, part in parts.items():
+    for name, part in unchosen(parts).items():
         of_part = []
-        chosen_by = part["protocol"].map(lambda protocol: PROTOCOLS[protocol].chooses)
-        for (backbone, arm), rows in part[chosen_by != "test"].groupby(["backbone", "arm"]):
+        for (backbone, arm), rows in part.groupby(["backbone", "arm"]):
             table = predictions_of(rows)
             table["image_id"] += " " + table["seed"].astype(str)  # once per seed
             found = calibration.reliability(table, part["classes"].iloc[0])
             of_part.append(found.assign(part=name, backbone=backbone, arm=arm))
-        if of_part:
-            curves.append(tables.ordered(pd.concat(of_part)))
+        curves.append(tables.ordered(pd.concat(of_part)))
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 
 
@@ -334,10 +332,10 @@ def gamma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, part in parts.items():
         for backbone, runs in part.dropna(subset="gamma").groupby("backbone", sort=False):
-            scale = runs["gamma"].astype(float)
+            gamma = runs["gamma"].astype(float)
             row = {"part": name, "backbone": backbone, "runs": len(runs)}
-            row |= {"least": scale.min(), "mean": scale.mean(), "largest": scale.max()}
-            rows.append(row | {"at_most_0": int((scale <= 0).sum())})
+            row |= {"least": gamma.min(), "mean": gamma.mean(), "largest": gamma.max()}
+            rows.append(row | {"at_most_0": int((gamma <= 0).sum())})
     return pd.DataFrame(rows)
 
 
@@ -351,8 +349,8 @@ def melanoma_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, part in parts.items():
         positive = melanoma(part["classes"].iloc[0])
         for (backbone, arm), runs in part.groupby(["backbone", "arm"], sort=False):
-            paired = complete(part[part["backbone"] == backbone], (arm, "baseline"))
-            if positive and arm != "baseline" and len(paired):
+            paired = complete(part[part["backbone"] == backbone], (arm, BASELINE))
+            if positive and arm != BASELINE and len(paired):
                 auc = np.mean([found[positive]["auc"] for found in runs["per_class"]])
                 cases.append(({"part": name, "backbone": backbone, "arm": arm, "auc": auc}, paired, positive))
 
@@ -410,7 +408,7 @@ def remarks(row) -> list[str]:
 def finding(row) -> str:
     """One row of `comparisons_table` in words: the verdict, the difference in points, what it rests on."""
     seeds = f"{row.seeds} seeds" if row.seeds > 1 else "one training each, so the interval is for other lesions only"
-    points = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high, unit=" points")
+    points = styling.points(row, unit=" points")
     rests_on = f"{row.images:,} images of {row.lesions:,} lesions, {seeds}"
     differs = f"{METRICS[row.metric].label.capitalize()} differs by {points}, {rests_on}"
     at_most_0 = row.gamma_at_most_0
@@ -429,7 +427,7 @@ def compared(runs: pd.DataFrame, analysis: Analysis) -> Iterator[tuple[tuple[str
 
 
 def _melanoma_gain(paired: pd.DataFrame, arm: str, positive: str) -> dict[str, float]:
-    gain, by_seed = melanoma_difference(paired, arm, "baseline", positive)
+    gain, by_seed = melanoma_difference(paired, arm, BASELINE, positive)
     low, high = gain.interval()
     found = {"gain": gain.estimate, "gain_low": low, "gain_high": high}
     return found | {"seeds": len(by_seed), "seeds_above": int((by_seed > 0).sum())}
@@ -447,9 +445,9 @@ def _auc_gains(runs: pd.DataFrame, arm: str, reference: str, positive: str) -> p
 
 
 def _gamma_at_most_0(runs: pd.DataFrame) -> str:
-    scales = runs["gamma"].dropna() if "gamma" in runs else ()
-    count = sum(scale <= 0 for scale in scales)
-    return f"{count} of {len(scales)}" if count else ""
+    gammas = runs["gamma"].dropna() if "gamma" in runs else ()
+    count = sum(gamma <= 0 for gamma in gammas)
+    return f"{count} of {len(gammas)}" if count else ""
 
 
 def _place(run) -> dict[str, str]:

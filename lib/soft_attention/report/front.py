@@ -51,7 +51,7 @@ def answer(
         answers, outside: from `comparison.answers`, of the test sets, also of `comparison.preferred`, and of the
             outside test set.
         gains: from `gained.gains_table`.
-        tests: from `comparison.tests_table`, with the column part.
+        tests: from `comparison.all_tests`.
         across, melanoma: from `comparison.across_table` and `comparison.melanoma_table`.
         attention: from `load.load_attention`, with named parts.
         generated: the images are.

@@ -8,11 +8,10 @@ from soft_attention.evaluation.metrics import METRICS
 from soft_attention.evaluation.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from soft_attention.report import comparison, styling
 from soft_attention.study.config import Analysis, Study
-from soft_attention.vocabulary import ARMS, BACKBONES
+from soft_attention.vocabulary import ARMS, BACKBONES, BASELINE
 
 Tables = Mapping[str, pd.DataFrame]
 
-BASELINE = "baseline"
 ORACLES = tuple(name for name, arm in ARMS.items() if arm.needs_mask)
 DRAWS = 2_000  # for the arms that the study does not compare with the baseline
 COLUMNS = ["part", "backbone", "arm", "gain", "gain_low", "gain_high", "seeds", "lesions"]
@@ -117,7 +116,7 @@ def headline(
     def found(title: str, comparisons: Mapping[tuple[str, str], str]) -> str:
         return _of_parts(title, comparisons, answers, study.analysis, measured or names)
 
-    of_part = _by_part(tests)
+    of_part = of_each_part(tests)
     sentences = [_in_short(measured[0], answers[measured[0]], of_part, study.analysis)] if measured else []
     sentences += [preliminary(waiting)] if waiting else []
     sentences += [
@@ -145,7 +144,7 @@ def details(
         outside: from `comparison.answers`, of the outside test set.
     """
     measured = [name for name in names if name in answers and name != OFF_CENTRE]
-    of_part = _by_part(tests)
+    of_part = of_each_part(tests)
     sentences = [
         *_at_chosen(study, answers, of_part),
         *(_off_centre(study, answers, of_part) if OFF_CENTRE in names and OFF_CENTRE in answers else []),
@@ -176,8 +175,9 @@ def preliminary(unfinished: Sequence[str]) -> str:
     return f"**Preliminary.** Finished runs: {', '.join(unfinished)}. Verdicts may change."
 
 
-def _by_part(tests: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return dict(list(tests.groupby("part"))) if len(tests) else {}
+def of_each_part(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of each part of a table with the column part, in their order; none of an empty one."""
+    return dict(list(table.groupby("part", sort=False))) if len(table) else {}
 
 
 def _of_parts(
@@ -339,7 +339,7 @@ def _in_parts(answers, analysis: Analysis, pair: tuple[str, str], names: Sequenc
 
 def _found(row) -> str:
     """What the verdict on a row of `comparison.comparisons_table` allows to say."""
-    numbers = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high)
+    numbers = styling.points(row)
     if row.verdict == EQUIVALENT:
         return f"differs by less than {100 * row.margin:g} points, for these training images, {numbers}"
     if row.verdict == UNDECIDED:

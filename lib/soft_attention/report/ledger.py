@@ -20,13 +20,13 @@ from soft_attention.evaluation.metrics import in_table
 from soft_attention.evaluation.verdict import Difference
 from soft_attention.report import comparison, tables
 from soft_attention.study.folder import predictions_file
-from soft_attention.vocabulary import BACKBONES
+from soft_attention.vocabulary import BACKBONES, BASELINE
 
 KINDER = {"accuracy": "balanced_accuracy", "weighted_precision": "macro_precision"}  # than the one beside it
 NOISE_DRAWS = 200  # of the test images of each redraw
 EACH = {"unit": "image", "draws": 2_000}
 INTERVAL, SPREAD = "95 % interval", "where 95 % of further draws fall"
-ARMS = ("released", "baseline")
+PAIR = ("released", BASELINE)
 GAIN, SCORE = "attention's gain", "a score"  # what an entry moves
 FEWEST_SEEDS = 3  # with two, the interval of a change of the gain says nothing
 
@@ -93,10 +93,10 @@ def _entries(parts: Parts) -> list[dict]:
 
 def _attention(frozen: pd.DataFrame) -> Iterator[dict]:
     """What attention gains, and how much of that depends on the tested lesions and on the score."""
-    runs, classes = comparison.complete(frozen, ARMS), _classes(frozen)
+    runs, classes = comparison.complete(frozen, PAIR), _classes(frozen)
     if runs.empty:
         return
-    pairs = comparison.pairs_of_arms(runs, *ARMS)
+    pairs = comparison.pairs_of_arms(runs, *PAIR)
     compared = "arm released - baseline, lesions apart, validation chooses"
     found = bootstrap.paired_bootstraps(pairs, classes, in_table("ledger"), **EACH)
     yield _row(GAIN, "attention itself", compared, pairs, found)
@@ -110,7 +110,7 @@ def _attention(frozen: pd.DataFrame) -> Iterator[dict]:
 
 def _baseline_scores(frozen: pd.DataFrame) -> Iterator[dict]:
     """The same calls on the lesions that have a single image, and by scores that weigh the classes by their images."""
-    runs, classes = comparison.complete(frozen, ("baseline",)), _classes(frozen)
+    runs, classes = comparison.complete(frozen, (BASELINE,)), _classes(frozen)
     if runs.empty:
         return
     table = comparison.predictions_of(runs)
@@ -130,12 +130,12 @@ def _baseline_scores(frozen: pd.DataFrame) -> Iterator[dict]:
 def _redraws(runs: pd.DataFrame, _: pd.DataFrame) -> Iterator[dict]:
     """Who chooses the epoch; and, not a shift but a spread, what attention gained draw by draw."""
     compared = "best epoch by test accuracy - by validation accuracy, same trainings"
-    choices, both = ("test", "validation-choice"), comparison.complete(runs, ARMS)
+    choices, both = ("test", "validation-choice"), comparison.complete(runs, PAIR)
     if all((folder / predictions_file(choices[1])).exists() for folder in runs["folder"]):
         chosen = (_predictions(runs, name) for name in choices)
         yield _score("checkpoint chosen on the test set", compared, *chosen, _classes(runs))
         if len(both):
-            pairs = (comparison.pairs_of_arms(both, *ARMS, name) for name in choices)
+            pairs = (comparison.pairs_of_arms(both, *PAIR, name) for name in choices)
             yield from _gain("checkpoint chosen on the test set", compared, *pairs, _classes(runs))
     gains = redraw_gains(both) if len(both) else ()
     if len(gains) > 2:
@@ -148,7 +148,7 @@ def _redraws(runs: pd.DataFrame, _: pd.DataFrame) -> Iterator[dict]:
 
 def _image_noise(runs: pd.DataFrame) -> pd.DataFrame:
     """How attention's gain moves when each seed's test images are drawn again, in points; a row per draw."""
-    pairs, classes = comparison.pairs_of_arms(runs, *ARMS), _classes(runs)
+    pairs, classes = comparison.pairs_of_arms(runs, *PAIR), _classes(runs)
     noise = []
     for _, of_seed in pairs.groupby("seed"):
         found = bootstrap.paired_bootstraps(of_seed, classes, in_table("ledger"), unit="image", draws=NOISE_DRAWS)
@@ -243,10 +243,10 @@ def _gain_there(
     entry: str, compared: str, runs: pd.DataFrame, partners: pd.DataFrame, lesions: pd.Index | None = None
 ) -> Iterator[dict]:
     """`_gain` of the arms in `runs` above that in `partners`, on the images (of `lesions`) that both tested."""
-    runs, partners = (comparison.complete(each, ARMS) for each in (runs, partners))
+    runs, partners = (comparison.complete(each, PAIR) for each in (runs, partners))
     if runs.empty:
         return
-    pairs, others = (comparison.pairs_of_arms(each, *ARMS) for each in (runs, partners))
+    pairs, others = (comparison.pairs_of_arms(each, *PAIR) for each in (runs, partners))
     if lesions is not None:
         pairs = pairs[pairs["lesion_id"].isin(lesions)]
     tested = ["seed", "fold", "image_id"]

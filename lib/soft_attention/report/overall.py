@@ -17,8 +17,8 @@ def over_parts(answers: Mapping[str, pd.DataFrame], metric: str) -> pd.DataFrame
     """Every comparison in every part, and below them the mean over the parts, by one metric, in points (hundredths).
 
     Columns: arm, reference, part, backbone, points with points_low and points_high, detectable_points (the difference
-    that this part finds with 80 %), percent_within_margin (of the draws), verdict_at_half (were the margin half of it),
-    is_mean and, for the mean, between_parts: the standard deviation of the true differences.
+    that this part finds with 80 %), percent_within_margin (of the draws), verdict, verdict_at_half (were the margin
+    half of it), is_mean and, for the mean, between_parts: the standard deviation of the true differences.
 
     The mean is that of `random_effects`, over the parts with two seeds or more, where there are `FEWEST_PARTS`. It
     takes the parts as independent; those that test the same lesions are not, so it says where they lie together and

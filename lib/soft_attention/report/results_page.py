@@ -12,7 +12,7 @@ from soft_attention.evaluation.metrics import METRICS
 from soft_attention.report import attention_tables, comparison, gained, ledger, styling
 from soft_attention.report.load import by_part, load_attention, load_runs, unfinished
 from soft_attention.study.config import Study
-from soft_attention.vocabulary import BACKBONES, PROTOCOLS
+from soft_attention.vocabulary import BACKBONES, BASELINE, PROTOCOLS
 
 STUDY = "cpu"
 BEGIN, END = "<!-- main result: begin -->", "<!-- main result: end -->"
@@ -20,7 +20,6 @@ CEILING, CEILING_PARTS = "ceiling", ("frozen", "fine_tuned", gained.OFF_CENTRE)
 HEADLINE_BEGIN, HEADLINE_END = "<!-- headline: begin -->", "<!-- headline: end -->"
 DETAILS_BEGIN, DETAILS_END = "<!-- details: begin -->", "<!-- details: end -->"
 OUTSIDE = ", ISIC 2018 test set"
-BASELINE = "baseline"
 PLACE = "part of the study"
 
 Tables = Mapping[str, pd.DataFrame]
@@ -62,7 +61,7 @@ def main_result(study: str = STUDY) -> str:
 
 def headline(study: str = CEILING, names: Sequence[str] = CEILING_PARTS) -> str:
     """`gained.headline` of a study's kept tables as a list in Markdown, whatever of it has run."""
-    answers = _by_part(_kept(study, "comparisons"))
+    answers = gained.of_each_part(_kept(study, "comparisons"))
     if not answers:
         return f"- What there was to gain is not known yet: the study `{study}` has not run."
     plan = Study.load(study)
@@ -74,7 +73,7 @@ def headline(study: str = CEILING, names: Sequence[str] = CEILING_PARTS) -> str:
 
 def details(study: str = CEILING, names: Sequence[str] = CEILING_PARTS) -> str:
     """`gained.details` of a study's kept tables, and what its first part says of melanoma, as a list in Markdown."""
-    answers, outside = (_by_part(_kept(study, name)) for name in ("comparisons", "external-comparisons"))
+    answers, outside = (gained.of_each_part(_kept(study, name)) for name in ("comparisons", "external-comparisons"))
     tests, across, melanoma = (_kept(study, name) for name in ("tests", "across", "melanoma"))
     sentences = gained.details(Study.load(study), answers, names, outside, tests, across)
     return _list([*sentences, *([gained.melanoma(melanoma, names[0])] if len(melanoma) else [])])
@@ -82,10 +81,6 @@ def details(study: str = CEILING, names: Sequence[str] = CEILING_PARTS) -> str:
 
 def _list(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences)
-
-
-def _by_part(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return dict(list(table.groupby("part", sort=False))) if len(table) else {}
 
 
 def _kept(study: str, name: str) -> pd.DataFrame:
@@ -124,7 +119,7 @@ def _part(name: str, parts: Tables) -> str:
 
 
 def _cell(row) -> str:
-    found = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high)
+    found = styling.points(row)
     return ", ".join([found, f"**{row.verdict}**", *comparison.remarks(row)])
 
 
@@ -134,7 +129,7 @@ def _test_lines(parts: Tables, plan: Study) -> Iterator[str]:
     arm, reference = plan.analysis.comparisons[0]
     for row in tests.itertuples():
         if (row.arm, row.reference) == (arm, reference):
-            found = styling.interval(100 * row.difference, 100 * row.low, 100 * row.high)
+            found = styling.points(row)
             confirms = "confirms" if row.p_holm < gained.CLEAR else "does not confirm"
             yield "In this table every lesion counts the same. A stricter test, the corrected t-test over the"
             yield f"{row.runs} runs, where every image counts the same, {confirms} its first difference: {found},"
@@ -197,14 +192,14 @@ def _ledger_lines(parts: Tables) -> list[str]:
     ]
 
 
-def _attention_lines(attention: pd.DataFrame, scales: pd.DataFrame) -> list[str]:
+def _attention_lines(attention: pd.DataFrame, gammas: pd.DataFrame) -> list[str]:
     """A table of the energy inside the lesion of each arm's attention, beside what it must beat; empty without runs."""
     if attention.empty:
         return []
     kinds = ["attention", "uniform", "randomised unit", "centred Gaussian"]
     rows = []
     energy = attention.pivot_table("energy", ["part", "arm"], "map")
-    silent = set(scales[scales["at_most_0"] == scales["runs"]]["part"])
+    silent = set(gammas[gammas["at_most_0"] == gammas["runs"]]["part"])
     for row in attention_tables.lift_table(attention).itertuples():
         shares = energy.loc[(row.part, row.arm), kinds]
         lift = styling.interval(row.attention_lift, row.attention_lift_low, row.attention_lift_high, 3)

@@ -98,6 +98,11 @@ def interval(value: float, low: float, high: float, digits: int = 1, unit: str =
     return _with_ends(value + unit, low, high)
 
 
+def points(row, unit: str = "") -> str:
+    """The difference of a row of a table of comparisons, a share, in points with its ends."""
+    return interval(100 * row.difference, 100 * row.low, 100 * row.high, unit=unit)
+
+
 def markdown(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A table of texts as the lines of Markdown."""
     line = "| {} |".format

@@ -21,9 +21,8 @@ from soft_attention.evaluation import bootstrap
 from soft_attention.report import comparison, kept
 from soft_attention.report.load import by_part, load_runs
 from soft_attention.study.config import Study
-from soft_attention.vocabulary import ARMS
+from soft_attention.vocabulary import ARMS, BASELINE
 
-BASELINE = "baseline"
 FEWEST_LESIONS = 30  # a cell with fewer is not shown
 DRAWS = 1_000
 AGES = {"below 30": 30, "30 to 44": 45, "45 to 59": 60, "60 to 74": 75, "75 and above": np.inf}

@@ -29,7 +29,7 @@ from soft_attention.run import record, training
 from soft_attention.run.gradcam import grad_cam
 from soft_attention.run.inputs import Inputs
 from soft_attention.study.config import Run
-from soft_attention.vocabulary import ARMS
+from soft_attention.vocabulary import ARMS, no_maps
 
 WIDEST = 4 / 3  # of a photo, long side by short side: the images that the networks were trained on are 4:3
 
@@ -146,8 +146,7 @@ def _network(folder: Path) -> Path:
 def _open(name: str, folder: Path, changed: int) -> Opened:
     run = Run.read(folder / "params.json")
     if not ARMS[run.arm].maps:
-        with_maps = " or ".join(arm for arm, facts in ARMS.items() if facts.maps)
-        raise StudyError(f"{name} has no attention to look at: choose a run of the arm {with_maps}")
+        raise StudyError(no_maps(name))
     training.prepare_backend(run.seed, run.precision)
     network = record.load_network(folder)  # before the images: without it none need be fetched
     cache = paths.data_dir() / "cache"

@@ -54,7 +54,7 @@ def open_inputs(
 
     Args:
         run, network: as from `training.build`.
-        rows: table with image_path, mask_path, subset and, where windows of the images are shown, crop.
+        rows: table with image_path, mask_path, subset and, where windows of the images are shown, window.
         cache_dir: folder of the arrays.
         views: other than the run's own; images that are only predicted need 1.
 

@@ -123,7 +123,7 @@ def predict(network: keras.Model, inputs: Inputs, rows: np.ndarray, batch_size: 
 
 
 def best_epoch(history: pd.DataFrame, selection: str, subset: str) -> int:
-    """The epoch that `subset` chooses, counted from 1: the first with the lowest loss or the highest accuracy."""
+    """The epoch that `subset` chooses, counted from 1: the first with the lowest loss, or the highest other score."""
     scores = history[f"{subset}_{selection}"]
     return int((-scores if selection == "loss" else scores).argmax()) + 1
 

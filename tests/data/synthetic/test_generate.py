@@ -12,11 +12,13 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from soft_attention.data.catalog import HAM10000, ISIC2017
 from soft_attention.data.synthetic import generate as module
 from soft_attention.data.synthetic.drawing import draw_lesion
-from soft_attention.data.synthetic.generate import SYNTHETIC, SYNTHETIC_2017, count_lesions, generate, plan_images
+from soft_attention.data.synthetic.generate import count_lesions, generate, plan_images
 from soft_attention.errors import StudyError
 
+SEVEN, THREE = HAM10000.class_counts, ISIC2017.partitions["train"]
 SMALL = {"size": (48, 64), "floor": 2}
 
 
@@ -33,7 +35,7 @@ def read(paths):
 @pytest.fixture(scope="module")
 def balanced(tmp_path_factory):
     """A table of equally common classes, with its images, masks and cues."""
-    table = generate(tmp_path_factory.mktemp("balanced"), dict.fromkeys(SYNTHETIC, 1), 175, size=(60, 80))
+    table = generate(tmp_path_factory.mktemp("balanced"), dict.fromkeys(SEVEN, 1), 175, size=(60, 80))
     return table, *(read(table[column]) for column in ("image_path", "mask_path", "cue_path"))
 
 
@@ -42,7 +44,7 @@ def balanced(tmp_path_factory):
 
 def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        generate(tmp_path / name, SYNTHETIC, 14, seed, **SMALL)
+        generate(tmp_path / name, SEVEN, 14, seed, **SMALL)
     first, again, other = (digests(tmp_path / name) for name in "abc")
     assert first == again
     shared = first.keys() & other.keys() - {"table.csv"}
@@ -51,8 +53,8 @@ def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path):
 
 
 def test_a_lesion_looks_the_same_in_a_larger_data_set(tmp_path):
-    generate(tmp_path / "few", SYNTHETIC_2017, 6, **SMALL)
-    generate(tmp_path / "many", SYNTHETIC_2017, 12, **SMALL)
+    generate(tmp_path / "few", THREE, 6, **SMALL)
+    generate(tmp_path / "many", THREE, 12, **SMALL)
     few, many = digests(tmp_path / "few"), digests(tmp_path / "many")
     del few["table.csv"]
     assert few.items() <= many.items()
@@ -72,16 +74,16 @@ def test_table_describes_the_files(balanced):
 
 
 def test_second_call_only_reads(tmp_path):
-    first = generate(tmp_path, SYNTHETIC_2017, 6, **SMALL)
+    first = generate(tmp_path, THREE, 6, **SMALL)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    second = generate(tmp_path, SYNTHETIC_2017, 6, **SMALL)
+    second = generate(tmp_path, THREE, 6, **SMALL)
     assert second.equals(first)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == written
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"lesions": 7}, {"centre_bias": 0.5}, {"size": (60, 80)}])
 def test_a_folder_with_other_settings_is_refused_and_kept(tmp_path, other):
-    settings = {"classes": SYNTHETIC_2017, "lesions": 6, **SMALL}
+    settings = {"classes": THREE, "lesions": 6, **SMALL}
     generate(tmp_path, **settings)
     before = digests(tmp_path)
     with pytest.raises(StudyError, match="other settings or by an older generator: delete it"):
@@ -91,7 +93,7 @@ def test_a_folder_with_other_settings_is_refused_and_kept(tmp_path, other):
 
 @pytest.mark.parametrize("left", [0, 60])
 def test_half_a_table_of_what_was_drawn_is_refused(tmp_path, left):
-    settings = {"classes": SYNTHETIC_2017, "lesions": 6, **SMALL}
+    settings = {"classes": THREE, "lesions": 6, **SMALL}
     generate(tmp_path, **settings)
     table = tmp_path / "table.csv"
     table.write_bytes(table.read_bytes()[:left])
@@ -107,17 +109,17 @@ def test_an_interrupted_drawing_is_done_again(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(module, "draw_lesion", stop_at_the_third)
-        generate(tmp_path, SYNTHETIC_2017, 9, size=(48, 64), floor=3)
+        generate(tmp_path, THREE, 9, size=(48, 64), floor=3)
     left = digests(tmp_path)
     assert left and not any("/." in name or name == "table.csv" for name in left)
-    generate(tmp_path, SYNTHETIC_2017, 9, size=(48, 64), floor=3)
+    generate(tmp_path, THREE, 9, size=(48, 64), floor=3)
     assert left.items() < digests(tmp_path).items()
 
 
 # How many of what
 
 
-@given(st.integers(84, 5000), st.sampled_from([SYNTHETIC, SYNTHETIC_2017]))
+@given(st.integers(84, 5000), st.sampled_from([SEVEN, THREE]))
 def test_counts_add_up_and_keep_the_floor(lesions, classes):
     counts = count_lesions(classes, lesions, floor=12)
     assert sum(counts.values()) == lesions
@@ -125,12 +127,12 @@ def test_counts_add_up_and_keep_the_floor(lesions, classes):
 
 
 def test_counts_follow_ham10000():
-    counts = count_lesions(SYNTHETIC, 10015, floor=12)
-    assert counts == SYNTHETIC
+    counts = count_lesions(SEVEN, 10015, floor=12)
+    assert counts == SEVEN
 
 
 def test_lesions_have_as_many_views_as_in_ham10000():
-    plan = plan_images(SYNTHETIC, 3000, seed=0, floor=12)
+    plan = plan_images(SEVEN, 3000, seed=0, floor=12)
     shares = plan.groupby("lesion_id").size().value_counts(normalize=True)
     assert shares[[1, 2, 3]].to_numpy() == pytest.approx([0.738, 0.190, 0.066], abs=0.025)
 
@@ -143,7 +145,7 @@ def test_unknown_class_is_refused_before_anything_is_written(tmp_path):
 
 def test_too_few_lesions_are_refused(tmp_path):
     with pytest.raises(ValueError, match="83 lesions are too few for 7 classes of at least 12"):
-        generate(tmp_path, SYNTHETIC, 83)
+        generate(tmp_path, SEVEN, 83)
 
 
 # What tells the class

@@ -4,7 +4,6 @@ Files may lie loose at any depth or in zip archives, with suffixes in any case.
 """
 
 import csv
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from zipfile import ZipInfo
 from soft_attention.data.fetch.archives import MARKER, entries, extract, open_archive
 from soft_attention.data.fetch.checksums import checksums
 from soft_attention.errors import StudyError
+from soft_attention.files import files_below
 
 _IMAGE = re.compile(r"(.+)\.jpe?g", re.IGNORECASE)
 _MASK = re.compile(r"(.+)_segmentation\.png", re.IGNORECASE)
@@ -162,15 +162,5 @@ def gather(
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """A file itself, or the files in a folder at any depth, in the order of their names; links are followed."""
-    if path.is_file():
-        yield path
-    seen = set()
-    for folder, below, names in os.walk(path, followlinks=True):
-        if MARKER in names or (real := os.path.realpath(folder)) in seen:  # links may go round in circles
-            below.clear()
-            continue
-        seen.add(real)
-        below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
-        found = (Path(folder, name) for name in sorted(names) if not name.startswith("."))
-        yield from (file for file in found if file.is_file())
+    """A file itself, or the files in a folder but for what was unpacked there."""
+    return iter([path]) if path.is_file() else files_below(path, skip=lambda names: MARKER in names)

@@ -17,9 +17,6 @@ from soft_attention.data.synthetic.lesions import RECIPES
 from soft_attention.errors import StudyError, known
 from soft_attention.files import atomic
 
-# Images per class in HAM10000, and in the training set of ISIC 2017 Part 3.
-SYNTHETIC = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
-SYNTHETIC_2017 = {"melanoma": 374, "nevus": 1372, "seborrheic_keratosis": 254}
 GENERATOR = 1  # raise it when lesions are drawn differently: images of an older generator are then refused
 DRAWN_AS = {"melanoma": "mel", "nevus": "nv", "seborrheic_keratosis": "bkl"}
 VIEWS = np.array([5514, 1423, 490, 34, 5, 4])  # lesions of HAM10000 with 1, 2, ... 6 images
@@ -42,7 +39,7 @@ def generate(
 
     Args:
         folder: gets `images/` (JPEG), `masks/` and `cues/` (1-bit PNG) and, when all are there, `table.csv`.
-        classes: class names and how common they are, in any unit, e.g. `SYNTHETIC`.
+        classes: class names and how common they are, in any unit, e.g. `HAM10000.class_counts`.
         lesions: number of lesions; there are about a third more images, as in HAM10000.
         seed: fixes everything.
         size: height and width of the images in pixels.
