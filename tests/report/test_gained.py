@@ -72,7 +72,7 @@ def test_the_headline_says_what_the_verdicts_allow():
     )
     study = Study.load("ceiling").model_copy(update={"analysis": ASKED})
     names = ["frozen", "fine_tuned", "frozen_isic2017", "off_centre"]
-    short, preliminary, to_gain, gain, gaussian, trained, absent = gained.headline(
+    short, of_tuned, preliminary, to_gain, gain, gaussian, trained, absent = gained.headline(
         study, answers, names, tests, NO_ACROSS, ["fine_tuned 3 of 9"], left=735
     )
     elsewhere, stricter = gained.details(study, answers, names, outside, tests, NO_ACROSS)
@@ -80,6 +80,11 @@ def test_the_headline_says_what_the_verdicts_allow():
         "**In short, for MobileNet 0.75 in the part `frozen`: knowing the lesion's place helps; a fixed Gaussian in "
         "the middle of every image helps (a stricter test does not confirm it); the released attention unit helps; "
         "the unit does worse than the Gaussian.**"
+    )
+    assert of_tuned == (
+        "**In short, for MobileNet 0.75 in the part `fine_tuned`: knowing the lesion's place changes the result by "
+        "less than 2 points, for these training images; a fixed Gaussian in the middle of every image is not shown to "
+        "help.**"
     )
     assert preliminary == "**Preliminary.** Finished runs: fine_tuned 3 of 9. Verdicts may change."
     assert to_gain == (

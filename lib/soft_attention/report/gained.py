@@ -99,8 +99,8 @@ def headline(
     Args:
         study: the sentences are on its endpoint, and say what its parts are.
         answers: from `comparison.answers`, of the test sets.
-        names: the parts to speak of, in this order; the first that has run is the one of the short answer, and a last
-            sentence names those that have not run. `OFF_CENTRE` stands in `details`.
+        names: the parts to speak of, in this order; each that has run has a short answer, and a last sentence names
+            those that have not run. `OFF_CENTRE` stands in `details`.
         tests: from `comparison.all_tests`.
         across: from `comparison.across_table`.
         unfinished: from `load.unfinished`: a sentence says of which of these parts runs are missing.
@@ -117,7 +117,7 @@ def headline(
         return _of_parts(title, comparisons, answers, study.analysis, measured or names)
 
     of_part = of_each_part(tests)
-    sentences = [_in_short(measured[0], answers[measured[0]], of_part, study.analysis)] if measured else []
+    sentences = [_in_short(name, answers[name], of_part, study.analysis) for name in measured]
     sentences += [preliminary(waiting)] if waiting else []
     sentences += [
         found(f"What there was to gain over no attention, {points}", TO_GAIN),
